@@ -1,0 +1,15 @@
+//! The joint between agent and collector: the wire, and the bytes that the event log keeps.
+//!
+//! It must not do IO, read a clock, or know a stage.
+
+/// Generated messages, client and server of the wire's first version.
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated from proto/epm/v1"
+)]
+pub mod v1 {
+    tonic::include_proto!("epm.v1");
+}
