@@ -8,6 +8,7 @@
     missing_debug_implementations,
     unreachable_pub,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     reason = "generated from proto/epm/v1"
 )]
 pub mod v1 {
