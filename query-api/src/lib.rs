@@ -1,1 +1,18 @@
-//! Placeholder while the dependencies build.
+//! Reports over the tables: the REST interface, the web console and what `epm report` prints.
+//!
+//! Reads tables only; must never read the event log or write a table. One engine answers all three surfaces, so
+//! that a number is the same wherever it is read.
+
+pub mod catalogue;
+pub mod engine;
+pub mod error;
+pub mod request;
+pub mod router;
+pub mod status;
+
+pub use catalogue::{ColumnInfo, ColumnKind, Place, Report};
+pub use engine::{ReportEngine, ReportPage};
+pub use error::QueryError;
+pub use request::ReportRequest;
+pub use router::{AppState, router};
+pub use status::{AsOf, Completeness, DataStatus, Freshness};
