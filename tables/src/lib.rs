@@ -1,1 +1,7 @@
-//! Placeholder while the dependencies build.
+//! The tables: their columns, and the two halves that read and write them.
+//!
+//! Reading and writing are different types, so that a report can never change what it reports on.
+
+pub mod read;
+
+pub use read::{ReadError, Snapshot, TableReader};
