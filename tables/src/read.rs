@@ -38,7 +38,7 @@ pub enum ReadError {
         wanted: String,
         /// What the storage said.
         #[source]
-        source: Option<DeltaTableError>,
+        source: Option<Box<DeltaTableError>>,
     },
     /// The storage failed. Retry.
     #[error("table {table} cannot be read")]
@@ -47,7 +47,7 @@ pub enum ReadError {
         table: &'static str,
         /// What the storage said.
         #[source]
-        source: DeltaTableError,
+        source: Box<DeltaTableError>,
     },
 }
 
@@ -241,7 +241,7 @@ impl TableReader {
     fn failed(&self, source: DeltaTableError) -> ReadError {
         ReadError::Storage {
             table: self.shared.name,
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -249,7 +249,7 @@ impl TableReader {
         ReadError::Gone {
             table: self.shared.name,
             wanted,
-            source,
+            source: source.map(Box::new),
         }
     }
 }
