@@ -1,1 +1,4 @@
-//! Placeholder while the dependencies build.
+//! The agent: sources, spool and uplink of one device.
+
+pub mod source;
+pub mod sources;

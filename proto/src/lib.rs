@@ -2,6 +2,8 @@
 //!
 //! It must not do IO, read a clock, or know a stage.
 
+pub mod ids;
+
 /// Generated messages, client and server of the wire's first version.
 #[allow(
     missing_docs,

@@ -1,0 +1,3 @@
+//! Where elevations come from.
+
+pub mod simulated;
