@@ -1,0 +1,23 @@
+//! What people read: lines on standard output and error. The only file that prints.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the command line's own output"
+)]
+
+use std::fmt::Display;
+
+/// One line of a command's result.
+pub fn say(line: impl Display) {
+    println!("{line}");
+}
+
+/// One line beside the result.
+pub fn note(line: impl Display) {
+    eprintln!("{line}");
+}
+
+/// Why a command failed.
+pub fn complain(failure: &crate::failure::Failure) {
+    eprintln!("{failure}");
+}
