@@ -2,7 +2,14 @@
 //!
 //! It must not do IO, read a clock, or know a stage.
 
+pub mod batch;
+pub mod chain;
+pub mod head;
 pub mod ids;
+pub mod view;
+mod wire;
+
+pub use wire::WireError;
 
 /// Generated messages, client and server of the wire's first version.
 #[allow(
