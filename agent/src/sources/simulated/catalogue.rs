@@ -54,8 +54,8 @@ pub(super) struct Program {
     pub(super) internal: &'static str,
     pub(super) description: &'static str,
     pub(super) company: &'static str,
-    /// Name and country of the signer, where the file is signed.
-    pub(super) signer: Option<(&'static str, &'static str)>,
+    /// Common name of the signer, where the file is signed.
+    pub(super) signer: Option<&'static str>,
     version: &'static str,
     cadence_days: i64,
     kib: u64,
@@ -116,7 +116,7 @@ fn program(row: &'static str) -> Option<Program> {
         internal,
         description,
         company,
-        signer: signer.split_once('/'),
+        signer: (signer != "-").then_some(signer),
         version,
         cadence_days: cadence.parse().ok()?,
         kib: kib.parse().ok()?,

@@ -187,7 +187,7 @@ fn file(scene: &Scene<'_>, draw: &mut Draw) -> v1::File {
 }
 
 fn sign(file: &mut v1::File, program: &Program) {
-    let Some((name, country)) = program.signer else {
+    let Some(name) = program.signer else {
         file.signature_status = v1::SignatureStatus::Unsigned.into();
         return;
     };
@@ -202,7 +202,7 @@ fn sign(file: &mut v1::File, program: &Program) {
     } else {
         issuers[usize::from(certificate[0]) % issuers.len()]
     };
-    file.publisher_subject = format!("CN={name}, O={name}, C={country}");
+    file.publisher_subject = name.to_owned();
     file.certificate_issuer = issuer.to_owned();
     file.certificate_thumbprint = certificate[..20]
         .iter()

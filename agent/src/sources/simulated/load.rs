@@ -4,9 +4,9 @@
 //! a fleet (few programs make up most records); ids, hashes and process numbers are as random as real ones.
 
 use bytes::Bytes;
+use epm_proto::chain::record_hash;
 use epm_proto::v1;
 use prost::Message;
-use sha2::{Digest, Sha256};
 
 use super::catalogue::{Program, programs};
 use super::devices::Platform;
@@ -92,7 +92,7 @@ impl Load {
             ..v1::Record::default()
         };
         let encoded = Bytes::from(record.encode_to_vec());
-        position.previous_hash = Some(Sha256::digest(&encoded).into());
+        position.previous_hash = Some(record_hash(&encoded));
         position.sequence += 1;
         position.observed_at_us += step_us;
         encoded
