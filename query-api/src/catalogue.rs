@@ -91,6 +91,32 @@ pub fn find(name: &str) -> Result<&'static Report, QueryError> {
         })
 }
 
+/// Columns of `usage` that rows can be grouped by.
+pub(crate) const USAGE_DIMENSIONS: [&str; 16] = [
+    "event_date",
+    "file_name",
+    "product_name",
+    "internal_name",
+    "file_version",
+    "publisher",
+    "sha256",
+    "management",
+    "elevation_type",
+    "outcome",
+    "decision_source",
+    "rule_id",
+    "policy_id",
+    "account_class",
+    "user_name",
+    "device",
+];
+
+/// Whether a column of a grouped report is counted rather than grouped by.
+#[must_use]
+pub fn is_measure(name: &str) -> bool {
+    !USAGE_DIMENSIONS.contains(&name)
+}
+
 /// Every report, in the order of menus.
 pub static REPORTS: &[Report] = &[
     Report {
@@ -164,6 +190,5 @@ const fn column(
 }
 
 mod columns;
-use columns::{
-    BY_APPLICATION_COLUMNS, BY_PUBLISHER_COLUMNS, BY_USER_COLUMNS, ELEVATION_COLUMNS, TREND_COLUMNS,
-};
+pub(crate) use columns::ELEVATION_COLUMNS;
+use columns::{BY_APPLICATION_COLUMNS, BY_PUBLISHER_COLUMNS, BY_USER_COLUMNS, TREND_COLUMNS};

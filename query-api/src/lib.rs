@@ -4,14 +4,17 @@
 //! that a number is the same wherever it is read.
 
 pub mod catalogue;
+mod cursor;
 pub mod engine;
 pub mod error;
+mod filter;
+pub mod moment;
 pub mod request;
 pub mod router;
 pub mod status;
 
 pub use catalogue::{ColumnInfo, ColumnKind, Place, Report};
-pub use engine::{ReportEngine, ReportPage};
+pub use engine::{QueryLimits, ReportEngine, ReportPage, ReportStream, Window};
 pub use error::QueryError;
 pub use request::ReportRequest;
 pub use router::{AppState, router};

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 pub use location::{LocationError, tables_url};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, lacks_a_file};
 
 /// Past versions kept open. A reader pages through one or two at a time; each costs a listing of the table's files.
 const PAST_VERSIONS_KEPT: usize = 8;
@@ -108,6 +108,12 @@ impl TableReader {
         &self.shared.schema
     }
 
+    /// The table as it is before it exists: empty.
+    #[must_use]
+    pub fn missing(&self) -> Arc<Snapshot> {
+        Arc::new(Snapshot::missing(self.shared.name, &self.shared.schema))
+    }
+
     /// The newest version: at least as new as when this was called.
     ///
     /// # Errors
@@ -175,10 +181,7 @@ impl TableReader {
     /// [`ReadError::Gone`] when it is not kept any more.
     pub async fn at_time(&self, time: Timestamp) -> Result<Arc<Snapshot>, ReadError> {
         if self.newest().await?.version().is_none() {
-            return Ok(Arc::new(Snapshot::missing(
-                self.shared.name,
-                &self.shared.schema,
-            )));
+            return Ok(self.missing());
         }
         let gone = |source| self.gone(format!("version of {time}"), Some(source));
         let dated = DeltaTableBuilder::from_url(self.shared.url.clone())

@@ -5,7 +5,7 @@ use super::Place::{Detail, OnRequest, Shown};
 use super::{ColumnInfo, column};
 
 /// One row per elevation.
-pub(super) const ELEVATION_COLUMNS: &[ColumnInfo] = &[
+pub(crate) const ELEVATION_COLUMNS: &[ColumnInfo] = &[
     column("observed_at", "Time", Time, Shown),
     column("user_name", "User", Text, Shown),
     column("device", "Device", Text, Shown),

@@ -12,7 +12,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, cast, lit};
 use deltalake::delta_datafusion::DeltaScanNext;
 use deltalake::logstore::commit_uri_from_version;
-use deltalake::logstore::object_store::ObjectStoreExt as _;
+use deltalake::logstore::object_store::{Error as StoreError, ObjectStoreExt as _};
 use deltalake::{DeltaTable, DeltaTableError};
 use jiff::Timestamp;
 
@@ -132,6 +132,20 @@ impl Snapshot {
             provider: Arc::new(provider),
         })
     }
+}
+
+/// Whether a query failed because a file of its version is not there: tidied away, or the table was replaced.
+#[must_use]
+pub fn lacks_a_file(error: &DataFusionError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(StoreError::NotFound { .. })) {
+            return true;
+        }
+        cause = error.source();
+    }
+    // Some layers keep the text of a cause only.
+    error.to_string().contains("No such file or directory")
 }
 
 async fn commit_time(
