@@ -3,16 +3,32 @@
 use axum::Router;
 
 use crate::ReportEngine;
+use crate::http::metrics::{HttpMetrics, SharedRegistry};
+use crate::http::{guarded, routes};
 
 /// What every handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// Answers reports.
     pub engine: ReportEngine,
+    /// Counts requests.
+    pub metrics: HttpMetrics,
+}
+
+impl AppState {
+    /// Answers from `engine`, counting in the process's metrics.
+    #[must_use]
+    pub fn new(engine: ReportEngine, registry: SharedRegistry) -> Self {
+        Self {
+            engine,
+            metrics: HttpMetrics::register(registry),
+        }
+    }
 }
 
 /// Every route of the HTTP interface.
 pub fn router(state: AppState) -> Router {
+    let metrics = state.metrics.clone();
     // The console merges here: `.merge(crate::console::routes())`, a `Router<AppState>`.
-    Router::new().with_state(state)
+    guarded(routes().with_state(state), metrics)
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 /// What the reader of a report must know about the data behind it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct DataStatus {
     /// The version of the table that answered.
     pub as_of: AsOf,
@@ -19,7 +19,7 @@ pub struct DataStatus {
 }
 
 /// The version of the table that answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AsOf {
     /// Name of the table.
     pub table: String,
@@ -27,30 +27,35 @@ pub struct AsOf {
     pub version: Option<u64>,
     /// When that version was committed.
     #[serde(serialize_with = "optional_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub committed_at: Option<Timestamp>,
     /// Set when the request asked for a past version.
     pub past: bool,
 }
 
 /// How recent the newest data is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Freshness {
     /// Newest commit to the table.
     #[serde(serialize_with = "optional_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_commit_at: Option<Timestamp>,
     /// Newest event by the devices' clocks.
     #[serde(serialize_with = "optional_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest_event_at: Option<Timestamp>,
     /// Newest receipt by the server's clock.
     #[serde(serialize_with = "optional_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest_received_at: Option<Timestamp>,
 }
 
 /// What share of what agents recorded has reached the tables.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Completeness {
     /// Every device that is not silent has delivered everything up to this time; None while no device has reported.
     #[serde(serialize_with = "optional_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub complete_to: Option<Timestamp>,
     /// Devices known.
     pub devices: u64,

@@ -1,0 +1,12 @@
+//! The HTTP interface: REST, health, metrics, and what every answer carries. Computes no report itself.
+
+mod download;
+pub mod metrics;
+mod openapi;
+mod policy;
+pub mod problem;
+mod rest;
+pub mod serve;
+
+pub(crate) use policy::guarded;
+pub(crate) use rest::routes;
