@@ -3,5 +3,9 @@
 //! Reading and writing are different types, so that a report can never change what it reports on.
 
 pub mod read;
+pub mod schema;
+pub mod write;
 
 pub use read::{ReadError, Snapshot, TableReader};
+pub use schema::{Column, Kind, Table};
+pub use write::{Change, DataFile, TableWriter, WriteError};
