@@ -44,7 +44,7 @@ impl TableWriter {
         &self,
         day: Option<i32>,
         rows: RecordBatch,
-    ) -> Result<DataFile, WriteError> {
+    ) -> Result<(DataFile, Add), WriteError> {
         let name = self.definition.name;
         let failed = |what, cause: Box<dyn std::error::Error + Send + Sync>| WriteError::Rows {
             table: name,
