@@ -1,3 +1,5 @@
 //! Where elevations come from.
 
+pub mod evtx;
 pub mod simulated;
+pub mod windows;

@@ -1,0 +1,158 @@
+//! A process start that some sensor saw, made into a reading.
+//!
+//! The sensors' readers settle what their events mean; here it becomes a record. It must not read event fields by
+//! itself except those that both sensors share: where the event was logged, its number and its time.
+
+use epm_proto::ids::SourceKey;
+use epm_proto::v1;
+
+use super::account::Account;
+use super::fields::Fields;
+use super::image;
+use super::integrity::Integrity;
+use crate::source::{Observation, ProcessKey, Reading, Verdict};
+
+/// What a sensor's event says of the start.
+#[derive(Debug)]
+pub(super) struct ProcessStart<'a> {
+    pub(super) sensor: v1::SensorKind,
+    pub(super) verdict: Verdict,
+    pub(super) observed_at_us: i64,
+    /// Whose rights the process has: what decides between person and service.
+    pub(super) runs_as: Account<'a>,
+    /// Who asked for it: what the record's user is.
+    pub(super) user: Account<'a>,
+    /// A consent prompt, or Windows in its place, made the process out of a person's split token.
+    pub(super) is_consent: bool,
+    /// The event hides the person behind the machine's account.
+    pub(super) is_person_hidden: bool,
+    pub(super) integrity: Option<Integrity>,
+    /// The program and its version information.
+    pub(super) file: v1::File,
+    /// The process without what `integrity` says.
+    pub(super) process: v1::Process,
+}
+
+impl ProcessStart<'_> {
+    /// The reading; what is not elevated carries no observation.
+    pub(super) fn into_reading(self, event: &Fields) -> Reading {
+        let (sensor, verdict, account) = (self.sensor, self.verdict, self.runs_as.class());
+        let process = (verdict == Verdict::Elevated).then(|| ProcessKey {
+            device: event.computer().to_lowercase(),
+            pid: self.process.pid,
+            image: self.file.path.to_lowercase(),
+        });
+        let observation =
+            matches!(verdict, Verdict::Elevated | Verdict::Undecided).then(|| Observation {
+                observed_at_us: self.observed_at_us,
+                source_key: source_key(event),
+                class: v1::RecordClass::Unmanaged,
+                body: v1::record::Body::Elevation(self.into_elevation(event.computer())),
+            });
+        Reading {
+            sensor,
+            verdict,
+            account,
+            process,
+            observation,
+        }
+    }
+
+    fn into_elevation(self, computer: &str) -> v1::Elevation {
+        let (outcome, elevation_type) = if self.verdict == Verdict::Undecided {
+            (v1::Outcome::Undecided, v1::ElevationType::Undetermined)
+        } else {
+            (v1::Outcome::Elevated, v1::ElevationType::Unmanaged)
+        };
+        let account = self.runs_as.class();
+        let trigger = self.trigger(account);
+        let user = v1::User {
+            user_id: self.user.sid.to_owned(),
+            user_name_raw: self.user.qualified(),
+            user_type: self.user.user_type(computer).into(),
+            target_user_name: self.runs_as.qualified(),
+            target_user_id: self.runs_as.sid.to_owned(),
+            ..v1::User::default()
+        };
+        let mut process = self.process;
+        process.integrity_level = self
+            .integrity
+            .map(Integrity::word)
+            .unwrap_or_default()
+            .to_owned();
+        process.system_initiated = match trigger {
+            v1::Trigger::System => Some(true),
+            v1::Trigger::OsRunas => Some(false),
+            _ => None,
+        };
+        v1::Elevation {
+            outcome: outcome.into(),
+            management: v1::Management::Unmanaged.into(),
+            decision_source: v1::DecisionSource::None.into(),
+            elevation_type: elevation_type.into(),
+            trigger: trigger.into(),
+            run_as: run_as(account, &self.user, &self.runs_as).into(),
+            sensor: self.sensor.into(),
+            account_class: account.into(),
+            user: Some(user),
+            device: Some(v1::Device {
+                device_name: computer.to_owned(),
+                ..v1::Device::default()
+            }),
+            file: Some(self.file),
+            process: Some(process),
+            repeat_count: 1,
+            ..v1::Elevation::default()
+        }
+    }
+
+    /// A process that inherits its rights looks like one that a script started: that is left unsaid.
+    fn trigger(&self, account: v1::AccountClass) -> v1::Trigger {
+        match account {
+            _ if self.is_consent => v1::Trigger::OsRunas,
+            _ if self.is_person_hidden => v1::Trigger::Unspecified,
+            v1::AccountClass::Service => v1::Trigger::System,
+            v1::AccountClass::Person | v1::AccountClass::Unspecified => v1::Trigger::Unspecified,
+        }
+    }
+}
+
+fn run_as(account: v1::AccountClass, user: &Account<'_>, runs_as: &Account<'_>) -> v1::RunAs {
+    match account {
+        v1::AccountClass::Unspecified => v1::RunAs::Unspecified,
+        v1::AccountClass::Person if user.is_same(runs_as) => v1::RunAs::CurrentUser,
+        v1::AccountClass::Person | v1::AccountClass::Service => v1::RunAs::Other,
+    }
+}
+
+/// The program at `path`; version information is the sensor's to add.
+pub(super) fn file_at(path: String, command_line: String) -> v1::File {
+    v1::File {
+        file_name: image::file_name(&path).to_owned(),
+        is_network_path: image::is_network_path(&path),
+        arguments: command_line,
+        path,
+        ..v1::File::default()
+    }
+}
+
+/// A logon id as records write it: lower-case hexadecimal after `0x`.
+pub(super) fn logon_id_text(logon_id: Option<u64>) -> String {
+    logon_id.map(|id| format!("{id:#x}")).unwrap_or_default()
+}
+
+/// The event's own name, the same in every copy of its log; absent where the event has no number or time, because
+/// then two events could share a name.
+fn source_key(event: &Fields) -> Option<SourceKey> {
+    let record_id = event.record_id()?.to_string();
+    let created_at_us = event.created_at_us()?.to_string();
+    let host = image::short_host(event.computer()).to_lowercase();
+    let channel = event.channel().to_lowercase();
+    Some(SourceKey::derive(&[
+        b"windows",
+        host.as_bytes(),
+        channel.as_bytes(),
+        record_id.as_bytes(),
+        created_at_us.as_bytes(),
+    ]))
+}

@@ -1,0 +1,6 @@
+//! What the agent promises, proved from outside its code.
+
+mod counted;
+mod evtx;
+mod reference;
+mod windows;
