@@ -4,6 +4,7 @@
 //! that a number is the same wherever it is read.
 
 pub mod catalogue;
+mod console;
 mod cursor;
 pub mod engine;
 pub mod error;

@@ -2,9 +2,9 @@
 
 use axum::Router;
 
-use crate::ReportEngine;
 use crate::http::metrics::{HttpMetrics, SharedRegistry};
 use crate::http::{guarded, routes};
+use crate::{ReportEngine, console};
 
 /// What every handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +29,5 @@ impl AppState {
 /// Every route of the HTTP interface.
 pub fn router(state: AppState) -> Router {
     let metrics = state.metrics.clone();
-    // The console merges here: `.merge(crate::console::routes())`, a `Router<AppState>`.
-    guarded(routes().with_state(state), metrics)
+    guarded(routes().merge(console::routes()).with_state(state), metrics)
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::metrics::HttpMetrics;
 use super::problem::Problem;
+use crate::console;
 
 /// Bytes of a query string: a hundred filters of the length of a path.
 const MAX_QUERY_BYTES: usize = 32 * 1024;
@@ -42,16 +43,20 @@ pub(crate) fn guarded(routes: Router, metrics: HttpMetrics) -> Router {
         .layer(from_fn_with_state(metrics, counted))
 }
 
-async fn not_found(request: Request) -> Problem {
+async fn not_found(request: Request) -> Response {
     let detail = format!("there is nothing at {}", request.uri().path());
     let remedy = "The interface is described at /api/v1/openapi.json; the console begins at /.";
-    Problem::new(
+    let problem = Problem::new(
         StatusCode::NOT_FOUND,
         "not-found",
         "Nothing here",
         detail,
         remedy,
-    )
+    );
+    if console::reads_pages(request.uri().path(), request.headers()) {
+        return console::show_problem(problem);
+    }
+    problem.into_response()
 }
 
 async fn wrong_method(request: Request) -> Problem {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::QueryError;
 
 /// Where a client that has to wait should begin again, in seconds.
-const RETRY_AFTER_S: &str = "2";
+pub(crate) const RETRY_AFTER_S: &str = "2";
 
 /// A problem document. The `type` names the kind of problem for programs; `detail` and `remedy` are for people.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -111,14 +111,21 @@ impl IntoResponse for Problem {
     }
 }
 
-impl IntoResponse for QueryError {
-    fn into_response(self) -> Response {
-        if let Self::Tables(cause) | Self::TooLarge { source: cause, .. } = &self {
+impl QueryError {
+    /// Puts what the caller does not get to see where whoever runs the server finds it.
+    pub(crate) fn log(&self) {
+        if let Self::Tables(cause) | Self::TooLarge { source: cause, .. } = self {
             tracing::error!(
                 error = cause.as_ref() as &dyn std::error::Error,
                 "a query failed"
             );
         }
+    }
+}
+
+impl IntoResponse for QueryError {
+    fn into_response(self) -> Response {
+        self.log();
         Problem::from(&self).into_response()
     }
 }

@@ -1,0 +1,81 @@
+//! Which columns a report's page shows, and the links in their headers that sort by them.
+
+use super::address::Address;
+use super::cells::class_of;
+use crate::catalogue::Source;
+use crate::{ColumnInfo, ColumnKind, Place, Report, ReportRequest};
+
+/// Columns that rows of elevations are asked for and that have no column of their own on the page: they are what links
+/// are made of.
+const LINKED: [&str; 1] = ["event_id"];
+
+/// The header of a column.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) title: &'static str,
+    pub(super) class: &'static str,
+    /// As in `aria-sort`; empty where the column is not sorted by.
+    pub(super) sorted: &'static str,
+    /// The page sorted by this column; None for columns without an order.
+    pub(super) link: Option<String>,
+}
+
+/// Asks for the columns of the page where the reader has not chosen any.
+///
+/// Grouped reports keep their own: another choice would make other groups than REST has.
+pub(super) fn choose(report: &Report, request: &mut ReportRequest) {
+    if !request.columns.is_empty() || report.source == Source::Usage {
+        return;
+    }
+    let shown = report
+        .columns
+        .iter()
+        .filter(|column| column.place == Place::Shown);
+    request.columns = shown
+        .map(|column| column.name.to_owned())
+        .chain(LINKED.map(str::to_owned))
+        .collect();
+}
+
+/// The columns that the page shows, of those that the rows have.
+pub(super) fn shown(report: &Report, chosen: bool, there: &[ColumnInfo]) -> Vec<ColumnInfo> {
+    let show = |column: &&ColumnInfo| {
+        chosen
+            || column.place == Place::Shown
+            // What tells two rows apart must be seen.
+            || (report.source == Source::Usage && !crate::catalogue::is_measure(column.name))
+    };
+    there.iter().filter(show).copied().collect()
+}
+
+/// The header of a column on the page at `address`, which sorts as `sort` says.
+pub(super) fn header(column: &ColumnInfo, address: &Address, sort: &str) -> Header {
+    let current = match sort.strip_prefix('-') {
+        Some(name) if name == column.name => Some(true),
+        None if sort == column.name => Some(false),
+        _ => None,
+    };
+    // The first click shows what people look for: the most, the newest, or the beginning of the alphabet.
+    let largest_first = matches!(
+        column.kind,
+        ColumnKind::Count | ColumnKind::Number | ColumnKind::Time | ColumnKind::Date
+    );
+    let descending = current.map_or(largest_first, |descending| !descending);
+    let sign = if descending { "-" } else { "" };
+    let link = (column.kind != ColumnKind::List).then(|| {
+        let sorted = address.clone().without("sort").without("cursor");
+        sorted
+            .and("sort", &format!("{sign}{}", column.name))
+            .to_string()
+    });
+    Header {
+        title: column.title,
+        class: class_of(column.kind),
+        sorted: match current {
+            Some(true) => "descending",
+            Some(false) => "ascending",
+            None => "",
+        },
+        link,
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the query API from outside: real tables in a temporary folder, the whole router, real requests.
+
+mod console;
+mod tables;
