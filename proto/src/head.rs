@@ -138,6 +138,19 @@ impl<'a> RecordHead<'a> {
     }
 }
 
+/// The sequence that `record` states, read from bytes that need not be a whole record: what a refusal names.
+#[must_use]
+pub fn stated_sequence(record: &[u8]) -> Option<Sequence> {
+    let mut fields = Fields::new(record);
+    while let Ok(Some((number, value))) = fields.next() {
+        if number == 3 {
+            let sequence = value.varint(3).ok()?;
+            return (sequence > 0).then_some(Sequence(sequence));
+        }
+    }
+    None
+}
+
 fn body_kind(number: u32) -> BodyKind {
     match number {
         ELEVATION => BodyKind::Elevation,
