@@ -1,0 +1,8 @@
+//! The collector between a real gRPC client and a real log on a disk.
+
+mod delivery;
+mod disk;
+mod durability;
+mod harness;
+mod refusals;
+mod rejects;
