@@ -5,9 +5,26 @@ use super::cells::class_of;
 use crate::catalogue::Source;
 use crate::{ColumnInfo, ColumnKind, Place, Report, ReportRequest};
 
-/// Columns that rows of elevations are asked for and that have no column of their own on the page: they are what links
-/// are made of.
-const LINKED: [&str; 1] = ["event_id"];
+/// Columns that come first, in this order: who ran what and how it went must be seen without scrolling. The others
+/// follow in the order of the report.
+const LEADING: [&str; 16] = [
+    "observed_at",
+    "event_date",
+    "user_name",
+    "file_name",
+    "management",
+    "outcome",
+    "product_name",
+    "publisher",
+    "elevation_type",
+    "total",
+    "managed",
+    "unmanaged",
+    "denied",
+    "users",
+    "devices",
+    "applications",
+];
 
 /// The header of a column.
 #[derive(Debug)]
@@ -31,13 +48,10 @@ pub(super) fn choose(report: &Report, request: &mut ReportRequest) {
         .columns
         .iter()
         .filter(|column| column.place == Place::Shown);
-    request.columns = shown
-        .map(|column| column.name.to_owned())
-        .chain(LINKED.map(str::to_owned))
-        .collect();
+    request.columns = shown.map(|column| column.name.to_owned()).collect();
 }
 
-/// The columns that the page shows, of those that the rows have.
+/// The columns that the page shows, of those that the rows have; in the reader's own order where there is one.
 pub(super) fn shown(report: &Report, chosen: bool, there: &[ColumnInfo]) -> Vec<ColumnInfo> {
     let show = |column: &&ColumnInfo| {
         chosen
@@ -45,7 +59,12 @@ pub(super) fn shown(report: &Report, chosen: bool, there: &[ColumnInfo]) -> Vec<
             // What tells two rows apart must be seen.
             || (report.source == Source::Usage && !crate::catalogue::is_measure(column.name))
     };
-    there.iter().filter(show).copied().collect()
+    let mut shown: Vec<ColumnInfo> = there.iter().filter(show).copied().collect();
+    if !chosen {
+        let place = |column: &ColumnInfo| LEADING.iter().position(|name| *name == column.name);
+        shown.sort_by_key(|column| place(column).unwrap_or(LEADING.len()));
+    }
+    shown
 }
 
 /// The header of a column on the page at `address`, which sorts as `sort` says.
