@@ -1,4 +1,7 @@
 //! The agent: sources, spool and uplink of one device.
 
+pub mod clock;
+pub mod disk;
 pub mod source;
 pub mod sources;
+pub mod spool;

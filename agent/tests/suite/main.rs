@@ -3,4 +3,5 @@
 mod counted;
 mod evtx;
 mod reference;
+mod spool;
 mod windows;
