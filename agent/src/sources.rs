@@ -2,4 +2,5 @@
 
 pub mod evtx;
 pub mod simulated;
+pub mod sudo;
 pub mod windows;

@@ -1,0 +1,250 @@
+//! A record of sudo's JSON: the same fields stand in the event log and in the `log.json` of an I/O log.
+
+use epm_proto::ids::SourceKey;
+use epm_proto::v1;
+use serde::Deserialize;
+
+use crate::source::{Observation, Reading, Verdict};
+
+use super::runs::{Start, Starts};
+use super::text_record::file_name;
+use super::{exit_of, reading_of};
+
+/// What is read of a record; everything else in it is passed over.
+#[derive(Debug, Deserialize)]
+pub(super) struct Record {
+    uuid: Option<String>,
+    submit_time: Option<Time>,
+    server_time: Option<Time>,
+    timestamp: Option<Time>,
+    exit_time: Option<Time>,
+    run_time: Option<Time>,
+    submituser: Option<String>,
+    submithost: Option<String>,
+    submitcwd: Option<String>,
+    runcwd: Option<String>,
+    ttyname: Option<String>,
+    command: Option<String>,
+    runuser: Option<String>,
+    runuid: Option<i64>,
+    runargv: Option<Vec<String>>,
+    runenv: Option<Vec<String>>,
+    reason: Option<String>,
+    exit_value: Option<i64>,
+    signal: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Time {
+    seconds: i64,
+    #[serde(default)]
+    nanoseconds: i64,
+}
+
+impl Time {
+    fn micros(&self) -> i64 {
+        self.seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(self.nanoseconds / 1_000)
+    }
+}
+
+/// Reads one record; what is wrong where it cannot be read.
+pub(super) fn parse(value: &[u8]) -> Result<Record, &'static str> {
+    // sudo writes names and arguments as it got them, whatever their encoding.
+    let text = String::from_utf8_lossy(value);
+    serde_json::from_str(&text).map_err(|_| "a record whose fields cannot be read")
+}
+
+impl Record {
+    /// The reading of a start or a denial, remembered in `starts` for its exit.
+    pub(super) fn start(
+        self,
+        sensor: v1::SensorKind,
+        is_denied: bool,
+        starts: &mut Starts,
+    ) -> Result<Reading, &'static str> {
+        let Some(user) = self.submituser.as_deref() else {
+            return Err("a record without a user");
+        };
+        let command = self.command.as_deref().unwrap_or_default();
+        if command.is_empty() && !is_denied {
+            return Err("a record without a command");
+        }
+        let Some(observed_at_us) = self.time() else {
+            return Err("a record without a time");
+        };
+        let verdict = if is_denied {
+            Verdict::Denied
+        } else {
+            self.verdict()
+        };
+        let source_key = self.key(observed_at_us, user, command);
+        if let Some(uuid) = &self.uuid
+            && !is_denied
+        {
+            let start = Start {
+                source_key,
+                observed_at_us,
+                is_stored: verdict != Verdict::NotElevated,
+            };
+            starts.open(&[uuid.as_bytes()], start);
+        }
+        let elevation = self.elevation(user, command);
+        Ok(reading_of(
+            verdict,
+            sensor,
+            observed_at_us,
+            source_key,
+            elevation,
+        ))
+    }
+
+    /// The reading of an end. Without its start in this file, the start is named by the uuid and the time that the run
+    /// took.
+    pub(super) fn exit(
+        self,
+        sensor: v1::SensorKind,
+        starts: &mut Starts,
+    ) -> Result<Reading, &'static str> {
+        let Some(uuid) = self.uuid.as_deref() else {
+            return Err("an exit without the uuid of its start");
+        };
+        let ended = self.exit_time.as_ref().or(self.server_time.as_ref());
+        let Some(observed_at_us) = ended.map(Time::micros) else {
+            return Err("an exit without a time");
+        };
+        let lasted_us = self.run_time.as_ref().map(Time::micros);
+        let start = starts.close(&[uuid.as_bytes()]).unwrap_or_else(|| Start {
+            source_key: uuid_key(uuid, b"start"),
+            observed_at_us: observed_at_us.saturating_sub(lasted_us.unwrap_or(0)),
+            is_stored: true,
+        });
+        let observation = start.is_stored.then(|| Observation {
+            observed_at_us,
+            source_key: Some(uuid_key(uuid, b"exit")),
+            class: v1::RecordClass::Unmanaged,
+            body: v1::record::Body::ElevationExit(v1::ElevationExit {
+                start_key: start.source_key.as_bytes().to_vec(),
+                start_observed_at_us: start.observed_at_us,
+                result_code: self.exit_value,
+                duration_ms: lasted_us.and_then(millis),
+                signal: self.signal.unwrap_or_default(),
+            }),
+        });
+        Ok(exit_of(sensor, observation))
+    }
+
+    fn time(&self) -> Option<i64> {
+        let time = self.submit_time.as_ref();
+        let time = time.or(self.timestamp.as_ref());
+        time.or(self.server_time.as_ref()).map(Time::micros)
+    }
+
+    fn verdict(&self) -> Verdict {
+        match (self.runuid, self.runuser.as_deref()) {
+            (Some(0), _) | (None, Some("root")) => Verdict::Elevated,
+            (None, None) => Verdict::Undecided,
+            _ => Verdict::NotElevated,
+        }
+    }
+
+    // An event log and an I/O log of one run carry the same uuid and so give the same key.
+    fn key(&self, observed_at_us: i64, user: &str, command: &str) -> SourceKey {
+        if let Some(uuid) = &self.uuid {
+            return uuid_key(uuid, b"start");
+        }
+        let host = self
+            .submithost
+            .as_deref()
+            .unwrap_or_default()
+            .to_lowercase();
+        // Nanoseconds tell runs apart that differ in nothing else.
+        let time = self.submit_time.as_ref().or(self.timestamp.as_ref());
+        let nanoseconds = time.map_or(0, |time| time.nanoseconds);
+        let arguments = self.arguments();
+        SourceKey::derive(&[
+            b"sudo",
+            b"json",
+            host.as_bytes(),
+            &observed_at_us.to_le_bytes(),
+            &nanoseconds.to_le_bytes(),
+            user.as_bytes(),
+            command.as_bytes(),
+            arguments.as_bytes(),
+        ])
+    }
+
+    // Arguments behind the program, quoted where a blank or a quote would hide where one ends.
+    fn arguments(&self) -> String {
+        let arguments = self.runargv.as_deref().unwrap_or_default();
+        let quoted: Vec<String> = arguments.iter().skip(1).map(|text| quoted(text)).collect();
+        quoted.join(" ")
+    }
+
+    fn elevation(&self, user: &str, command: &str) -> v1::Elevation {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let run_as = match self.verdict() {
+            Verdict::Elevated => v1::RunAs::Root,
+            Verdict::Undecided => v1::RunAs::Unspecified,
+            _ => v1::RunAs::Other,
+        };
+        let terminal = text(&self.ttyname);
+        let environment = self.runenv.as_deref().unwrap_or_default();
+        let user_id = environment
+            .iter()
+            .find_map(|pair| pair.strip_prefix("SUDO_UID="));
+        let cwd = self.runcwd.as_ref().or(self.submitcwd.as_ref());
+        v1::Elevation {
+            run_as: run_as.into(),
+            result_code: self.exit_value,
+            duration_ms: self.run_time.as_ref().map(Time::micros).and_then(millis),
+            reason: text(&self.reason),
+            user: Some(v1::User {
+                user_id: user_id.unwrap_or_default().to_owned(),
+                user_name_raw: user.to_owned(),
+                target_user_name: text(&self.runuser),
+                target_user_id: self.runuid.map(|id| id.to_string()).unwrap_or_default(),
+                ..v1::User::default()
+            }),
+            device: Some(v1::Device {
+                device_name: text(&self.submithost),
+                ..v1::Device::default()
+            }),
+            file: Some(v1::File {
+                path: command.to_owned(),
+                file_name: file_name(command),
+                arguments: self.arguments(),
+                ..v1::File::default()
+            }),
+            process: Some(v1::Process {
+                working_directory: cwd.cloned().unwrap_or_default(),
+                terminal: terminal
+                    .strip_prefix("/dev/")
+                    .unwrap_or(&terminal)
+                    .to_owned(),
+                process_guid: text(&self.uuid),
+                ..v1::Process::default()
+            }),
+            repeat_count: 1,
+            ..v1::Elevation::default()
+        }
+    }
+}
+
+fn uuid_key(uuid: &str, kind: &[u8]) -> SourceKey {
+    let uuid = uuid.to_lowercase();
+    SourceKey::derive(&[b"sudo", b"uuid", uuid.as_bytes(), kind])
+}
+
+fn millis(micros: i64) -> Option<u64> {
+    u64::try_from(micros).ok().map(|micros| micros / 1_000)
+}
+
+fn quoted(text: &str) -> String {
+    let is_plain = |character: char| !character.is_whitespace() && !"'\"\\".contains(character);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

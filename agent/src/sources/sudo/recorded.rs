@@ -1,0 +1,83 @@
+//! Keeps what a source hands on, for the tests of the readers here.
+
+use std::ops::ControlFlow;
+
+use epm_proto::v1;
+
+use crate::source::{Reading, Readings, Verdict};
+
+use super::TextTime;
+
+/// Everything that was handed on, in order and by kind.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    pub(super) readings: Vec<Reading>,
+    pub(super) unreadable: Vec<String>,
+    pub(super) skipped: Vec<&'static str>,
+}
+
+impl Readings for Recorded {
+    fn reading(&mut self, reading: Reading) -> ControlFlow<()> {
+        self.readings.push(reading);
+        ControlFlow::Continue(())
+    }
+
+    fn unreadable(&mut self, detail: &str) -> ControlFlow<()> {
+        self.unreadable.push(detail.to_owned());
+        ControlFlow::Continue(())
+    }
+
+    fn skipped(&mut self, reason: &'static str) -> ControlFlow<()> {
+        self.skipped.push(reason);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Recorded {
+    pub(super) fn verdicts(&self) -> Vec<Verdict> {
+        self.readings
+            .iter()
+            .map(|reading| reading.verdict)
+            .collect()
+    }
+
+    pub(super) fn elevation(&self, at: usize) -> &v1::Elevation {
+        let observation = self.readings[at].observation.as_ref();
+        match &observation.expect("a stored reading").body {
+            v1::record::Body::Elevation(elevation) => elevation,
+            other => panic!("an elevation, not {other:?}"),
+        }
+    }
+
+    pub(super) fn exit(&self, at: usize) -> &v1::ElevationExit {
+        let observation = self.readings[at].observation.as_ref();
+        match &observation.expect("a stored reading").body {
+            v1::record::Body::ElevationExit(exit) => exit,
+            other => panic!("an exit, not {other:?}"),
+        }
+    }
+
+    /// Source keys of what would be stored.
+    pub(super) fn keys(&self) -> Vec<Vec<u8>> {
+        let observations = self
+            .readings
+            .iter()
+            .filter_map(|reading| reading.observation.as_ref());
+        observations
+            .map(|observation| {
+                let key = observation
+                    .source_key
+                    .expect("sudo gives every record a key");
+                key.as_bytes().to_vec()
+            })
+            .collect()
+    }
+}
+
+/// 2026-11-24 in UTC.
+pub(super) fn time() -> TextTime {
+    TextTime {
+        reference_us: 1_795_478_400_000_000,
+        zone: jiff::tz::TimeZone::UTC,
+    }
+}
