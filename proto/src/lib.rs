@@ -6,6 +6,7 @@ pub mod batch;
 pub mod chain;
 pub mod head;
 pub mod ids;
+pub mod ranges;
 pub mod view;
 mod wire;
 

@@ -4,6 +4,7 @@
 //! the event log, so files are not synced: after a power cut a table may have to be rebuilt, and the log says so.
 
 mod file;
+mod rows;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::schema::Table;
 
+pub use self::rows::{Cell, Cells, RowsBuilder, read_cells};
 pub use self::upkeep::{COMPACT_FROM_FILES, Compaction, TARGET_FILE_ROWS};
 
 /// Commits between checkpoints: a cold reader replays at most so many small files.
@@ -71,6 +73,8 @@ pub struct DataFile {
     pub rows: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Server clock when it was written, milliseconds since 1970.
+    pub written_at_ms: i64,
 }
 
 /// What one commit does.
@@ -176,12 +180,13 @@ impl TableWriter {
             .map_err(|cause| self.failed(cause))
     }
 
-    /// Writes the rows as files and commits them with the positions, all or nothing.
+    /// Writes the rows as files and commits them with the positions, all or nothing. Returns the new files in the order
+    /// of `change.add`, without those batches that have no rows.
     ///
     /// # Errors
     ///
     /// Where the store fails; then nothing of it is visible.
-    pub async fn commit(&mut self, change: Change) -> Result<(), WriteError> {
+    pub async fn commit(&mut self, change: Change) -> Result<Vec<DataFile>, WriteError> {
         let data_change = !change.rewrites_only;
         let mut actions: Vec<Action> = change
             .remove
@@ -221,10 +226,10 @@ impl TableWriter {
         for file in &change.remove {
             self.files.remove(&file.path);
         }
-        for file in added {
-            self.files.insert(file.path.clone(), file);
+        for file in &added {
+            self.files.insert(file.path.clone(), file.clone());
         }
-        Ok(())
+        Ok(added)
     }
 
     fn failed(&self, cause: DeltaTableError) -> WriteError {
@@ -270,6 +275,7 @@ impl TableWriter {
                 day,
                 rows: view.num_records().unwrap_or_default() as u64,
                 bytes: view.size() as u64,
+                written_at_ms: view.modification_time(),
             };
             files.insert(path, held);
         }

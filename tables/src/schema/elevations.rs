@@ -22,6 +22,11 @@ pub const ELEVATIONS: &[Column] = &[
         "keys of other observations of the same process that this row stands for",
     ),
     column(
+        "merged_observations",
+        Text,
+        "the observations that this row was made of, each as it was alone, as a JSON list; absent where there is one",
+    ),
+    column(
         "agent_id",
         Text,
         "UUID of the agent that spooled the record",

@@ -67,11 +67,12 @@ impl TableWriter {
             .put(&Path::from(path.as_str()), encoded.bytes.into())
             .await
             .map_err(|cause| failed("writing a file", cause.into()))?;
+        let written_at_ms = jiff::Timestamp::now().as_millisecond();
         let add = Add {
             path: path.clone(),
             partition_values: self.partition_values(day),
             size: bytes as i64,
-            modification_time: jiff::Timestamp::now().as_millisecond(),
+            modification_time: written_at_ms,
             data_change: true,
             stats: Some(encoded.statistics),
             tags: None,
@@ -85,6 +86,7 @@ impl TableWriter {
             day,
             rows: encoded.rows,
             bytes,
+            written_at_ms,
         };
         Ok((file, add))
     }

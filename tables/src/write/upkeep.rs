@@ -12,12 +12,12 @@ pub const COMPACT_FROM_FILES: usize = 16;
 pub const TARGET_FILE_ROWS: u64 = 512 << 10;
 
 /// What a compaction did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Compaction {
     /// Files that went.
     pub removed: usize,
-    /// Files that came.
-    pub added: usize,
+    /// The file that came.
+    pub file: DataFile,
 }
 
 impl TableWriter {
@@ -64,27 +64,36 @@ impl TableWriter {
             }
         })?;
         let removed = files.len();
-        self.commit(Change {
+        let change = Change {
             add: vec![(day, joined)],
             remove: files,
             rewrites_only: true,
             ..Change::default()
-        })
-        .await?;
-        Ok(Compaction { removed, added: 1 })
+        };
+        let added = self.commit(change).await?.pop();
+        let file = added.ok_or_else(|| WriteError::Rows {
+            table: self.definition.name,
+            what: "joining files",
+            cause: "the files have no rows".into(),
+        })?;
+        Ok(Compaction { removed, file })
     }
 
-    /// Forgets the rows of days before `first_kept`, in days since 1970-01-01. Returns how many rows went.
+    /// Forgets the rows of days before `first_kept`, in days since 1970-01-01, in files that were written before
+    /// `written_before_ms`: old records that were imported lately stay as long as new ones. Returns how many rows went.
     ///
     /// # Errors
     ///
     /// Where the commit fails.
-    pub async fn forget_before(&mut self, first_kept: i32) -> Result<u64, WriteError> {
-        let old: Vec<DataFile> = self
-            .files()
-            .filter(|file| file.day.is_some_and(|day| day < first_kept))
-            .cloned()
-            .collect();
+    pub async fn forget_before(
+        &mut self,
+        first_kept: i32,
+        written_before_ms: i64,
+    ) -> Result<u64, WriteError> {
+        let is_old = |file: &&DataFile| {
+            file.day.is_some_and(|day| day < first_kept) && file.written_at_ms < written_before_ms
+        };
+        let old: Vec<DataFile> = self.files().filter(is_old).cloned().collect();
         let rows = old.iter().map(|file| file.rows).sum();
         if !old.is_empty() {
             self.commit(Change {

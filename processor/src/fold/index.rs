@@ -1,0 +1,257 @@
+//! Which keys the rows of a day have, and in which file: how a record that was imported again finds its row.
+//!
+//! An index is read from the table when a day is first asked for, kept up with every commit, and forgotten when the
+//! bound is reached. It must not change a row.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use arrow::array::{Array, AsArray as _, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use epm_tables::write::{DataFile, TableWriter, WriteError};
+
+use super::members;
+
+/// Keys of all indexes together: about 150 MB. The days used longest ago go first.
+const MAX_KEYS: usize = 2 << 20;
+
+/// Columns that an index is made from.
+const COLUMNS: &[&str] = &[
+    "event_id",
+    "source_event_key",
+    "merged_source_event_keys",
+    "merged_observations",
+    "observed_at",
+    "sensors",
+    "device",
+    "file_path",
+    "pid",
+];
+
+/// Identity of an observation: its source key, or its event id.
+pub(crate) type Key = [u8; 16];
+
+/// Device, process id and program, hashed: what two sensors that saw one process agree on.
+pub(crate) type Group = (u64, i64);
+
+/// The group of a process. Names differ in case for one file and for one device.
+pub(crate) fn group_of(device: &str, pid: i64, path: &str) -> Group {
+    let mut hasher = DefaultHasher::new();
+    device.to_lowercase().hash(&mut hasher);
+    path.to_lowercase().hash(&mut hasher);
+    (hasher.finish(), pid)
+}
+
+/// Which of two sensors that see every process start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ProcessSensor {
+    Security4688,
+    Sysmon1,
+}
+
+impl ProcessSensor {
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "security_4688" => Some(Self::Security4688),
+            "sysmon_1" => Some(Self::Sysmon1),
+            _ => None,
+        }
+    }
+}
+
+/// One observation of a process start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Member {
+    pub(crate) observed_at: i64,
+    pub(crate) key: Key,
+    pub(crate) sensor: ProcessSensor,
+    /// Key of the row that it is part of.
+    pub(crate) row: Key,
+}
+
+/// Where an observation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Number of the file, for [`DayIndex::path`].
+    pub(crate) file: u32,
+    /// Event id: among records of one observation the least stays.
+    pub(crate) event_id: Key,
+}
+
+/// The rows of one day.
+#[derive(Debug, Default)]
+pub(crate) struct DayIndex {
+    keys: HashMap<Key, Held>,
+    groups: HashMap<Group, Vec<Member>>,
+    paths: Vec<String>,
+    used: u64,
+}
+
+impl DayIndex {
+    pub(crate) fn get(&self, key: &Key) -> Option<Held> {
+        self.keys.get(key).copied()
+    }
+
+    pub(crate) fn members(&self, group: &Group) -> &[Member] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn path(&self, file: u32) -> &str {
+        self.paths.get(file as usize).map_or("", String::as_str)
+    }
+
+    /// Learns the rows of a file that was added.
+    pub(crate) fn add(&mut self, path: &str, rows: &RecordBatch) {
+        let file = self.paths.len() as u32;
+        self.paths.push(path.to_owned());
+        for observation in observations(rows) {
+            let held = Held {
+                file,
+                event_id: observation.event_id,
+            };
+            self.keys.insert(observation.key, held);
+            if let Some((group, member)) = observation.process {
+                let members = self.groups.entry(group).or_default();
+                match members.iter_mut().find(|held| held.key == member.key) {
+                    Some(held) => *held = member,
+                    None => members.push(member),
+                }
+            }
+        }
+    }
+
+    /// The rows of `removed` moved to `path`.
+    pub(crate) fn moved(&mut self, removed: &[DataFile], path: &str) {
+        for held in &mut self.paths {
+            if removed.iter().any(|file| file.path == *held) {
+                path.clone_into(held);
+            }
+        }
+    }
+}
+
+/// One observation that a row stands for.
+pub(crate) struct Observation {
+    pub(crate) row: usize,
+    pub(crate) key: Key,
+    pub(crate) event_id: Key,
+    pub(crate) process: Option<(Group, Member)>,
+}
+
+/// Every observation of `rows`, those that were merged into one row included.
+pub(crate) fn observations(rows: &RecordBatch) -> Vec<Observation> {
+    let text = |name: &str| -> Option<&StringArray> { rows.column_by_name(name)?.as_string_opt() };
+    let (Some(keys), Some(events)) = (text("source_event_key"), text("event_id")) else {
+        return Vec::new();
+    };
+    let merged = text("merged_observations");
+    let mut found = Vec::with_capacity(rows.num_rows());
+    for row in 0..rows.num_rows() {
+        let Some(key) = parse_key(keys.value(row)) else {
+            continue;
+        };
+        match merged.filter(|merged| merged.is_valid(row)) {
+            Some(merged) => found.extend(members::observations(merged.value(row), row, key)),
+            None => found.push(Observation {
+                row,
+                key,
+                event_id: parse_uuid(events.value(row)),
+                process: process(rows, row, key),
+            }),
+        }
+    }
+    found
+}
+
+fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> {
+    let sensors = rows.column_by_name("sensors")?.as_list_opt::<i32>()?;
+    if sensors.is_null(row) {
+        return None;
+    }
+    let sensors = sensors.value(row);
+    let sensor = ProcessSensor::of_word(sensors.as_string_opt::<i32>()?.iter().flatten().next()?)?;
+    let text = |name| -> Option<&str> {
+        let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
+        column.is_valid(row).then(|| column.value(row))
+    };
+    let pids = rows
+        .column_by_name("pid")?
+        .as_primitive_opt::<Int64Type>()?;
+    let pid = pids.is_valid(row).then(|| pids.value(row))?;
+    let times = rows
+        .column_by_name("observed_at")?
+        .as_primitive_opt::<TimestampMicrosecondType>()?;
+    let member = Member {
+        observed_at: times.value(row),
+        key,
+        sensor,
+        row: key,
+    };
+    Some((
+        group_of(text("device").unwrap_or_default(), pid, text("file_path")?),
+        member,
+    ))
+}
+
+/// The key that 32 hexadecimal digits write.
+pub(crate) fn parse_key(digits: &str) -> Option<Key> {
+    uuid::Uuid::try_parse(digits)
+        .ok()
+        .map(uuid::Uuid::into_bytes)
+}
+
+fn parse_uuid(text: &str) -> Key {
+    parse_key(text).unwrap_or_default()
+}
+
+/// The indexes of the days in use.
+#[derive(Debug, Default)]
+pub(crate) struct Indexes {
+    days: HashMap<i32, DayIndex>,
+    clock: u64,
+}
+
+impl Indexes {
+    /// Makes sure that the day's index is there.
+    pub(crate) async fn load(&mut self, table: &TableWriter, day: i32) -> Result<(), WriteError> {
+        self.clock += 1;
+        if let Some(index) = self.days.get_mut(&day) {
+            index.used = self.clock;
+            return Ok(());
+        }
+        let mut index = DayIndex {
+            used: self.clock,
+            ..DayIndex::default()
+        };
+        for file in table.files_of(Some(day)) {
+            let rows = table.read_file(&file, Some(COLUMNS)).await?;
+            index.add(&file.path, &rows);
+        }
+        self.days.insert(day, index);
+        Ok(())
+    }
+
+    pub(crate) fn day(&self, day: i32) -> Option<&DayIndex> {
+        self.days.get(&day)
+    }
+
+    pub(crate) fn day_mut(&mut self, day: i32) -> Option<&mut DayIndex> {
+        self.days.get_mut(&day)
+    }
+
+    /// Forgets the days used longest ago until the bound holds. To be called between transactions.
+    pub(crate) fn bound(&mut self) {
+        let mut keys: usize = self.days.values().map(|index| index.keys.len()).sum();
+        while keys > MAX_KEYS {
+            let oldest = self
+                .days
+                .iter()
+                .min_by_key(|(_, index)| index.used)
+                .map(|(day, _)| *day);
+            let Some(index) = oldest.and_then(|day| self.days.remove(&day)) else {
+                return;
+            };
+            keys -= index.keys.len();
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! One process that two sensors saw is one row: which observations belong together, and what their row says.
+//!
+//! Pure: the rows are a function of the set of observations, in whatever order they came. A row that stands for several
+//! keeps each as it was alone, so that a later observation can be weighed against all of them.
+
+use epm_tables::schema::{Column, ELEVATIONS_TABLE, Kind};
+use epm_tables::write::{Cell, Cells};
+use serde_json::{Map, Value};
+
+use super::index::{Group, Key, Member, Observation, ProcessSensor, group_of, parse_key};
+
+/// How far apart two sensors may date one process start. They differ by milliseconds; a process id comes back later.
+const PAIRING_WINDOW_US: i64 = 2_000_000;
+
+/// What Security 4688 knows better than Sysmon.
+const SECURITY_FIRST: &[&str] = &[
+    "target_user_name",
+    "target_user_id",
+    "token_elevation_type",
+    "trigger",
+];
+
+/// What names the record that a row came in: taken together from one observation.
+const ENVELOPE: &[&str] = &[
+    "event_id",
+    "source_event_key",
+    "agent_id",
+    "epoch",
+    "sequence",
+    "record_hash",
+    "previous_hash",
+    "tenant_id",
+    "device_id",
+    "agent_version",
+    "boot_id",
+    "reporting_scope",
+    "schema_version",
+    "observed_at",
+    "received_at",
+    "event_date",
+];
+
+/// What an exit adds to a row.
+pub(crate) const EXIT_COLUMNS: [&str; 3] = ["result_code", "duration_ms", "signal"];
+
+pub(crate) fn at(name: &str) -> usize {
+    ELEVATIONS_TABLE.index(name)
+}
+
+/// The keys of a row's observations.
+pub(crate) fn keys(row: &Cells) -> Vec<Key> {
+    let own = row[at("source_event_key")].text().and_then(parse_key);
+    let merged = match &row[at("merged_source_event_keys")] {
+        Cell::TextList(keys) => keys.iter().filter_map(|key| parse_key(key)).collect(),
+        _ => Vec::new(),
+    };
+    own.into_iter().chain(merged).collect()
+}
+
+/// Which observations are one process: pairs of both sensors, the earliest first, each with the earliest that follows
+/// it within the window. Members of a group, in any order, to sets of their keys.
+pub(crate) fn pair(mut members: Vec<Member>) -> Vec<Vec<Key>> {
+    members.sort_unstable();
+    let mut is_taken = vec![false; members.len()];
+    let mut sets = Vec::new();
+    for first in 0..members.len() {
+        if is_taken[first] {
+            continue;
+        }
+        let one = members[first];
+        let mut set = vec![one.key];
+        let within = |other: &Member| other.observed_at - one.observed_at <= PAIRING_WINDOW_US;
+        let others = members.iter().enumerate().skip(first + 1);
+        let partner = others
+            .take_while(|(_, other)| within(other))
+            .find(|(index, other)| !is_taken[*index] && other.sensor != one.sensor);
+        if let Some((index, other)) = partner {
+            set.push(other.key);
+            is_taken[index] = true;
+        }
+        sets.push(set);
+    }
+    sets
+}
+
+/// The observations that a row was made of, each as it was alone.
+pub(crate) fn explode(row: Cells) -> Vec<Cells> {
+    match row[at("merged_observations")].text() {
+        Some(json) => parse(json),
+        None => vec![row],
+    }
+}
+
+/// The row of observations that are one process. One alone is its own row.
+pub(crate) fn assemble(mut observations: Vec<Cells>) -> Cells {
+    if observations.len() == 1 {
+        return observations.remove(0);
+    }
+    let key = |row: &Cells| row[at("source_event_key")].text().map(str::to_owned);
+    let observed = |row: &Cells| match row[at("observed_at")] {
+        Cell::Time(time) => time,
+        _ => i64::MIN,
+    };
+    observations.sort_by_key(|row| (observed(row), key(row)));
+    let first = observations[0].clone();
+    let is_sysmon = |row: &&Cells| sensors(row).iter().any(|sensor| sensor == "sysmon_1");
+    let (sysmon, security): (Vec<&Cells>, Vec<&Cells>) = observations.iter().partition(is_sysmon);
+    let richest_first: Vec<&Cells> = sysmon.iter().chain(&security).copied().collect();
+    let security_first: Vec<&Cells> = security.iter().chain(&sysmon).copied().collect();
+    let pick = |column: &Column, index: usize| -> Cell {
+        if ENVELOPE.contains(&column.name) {
+            return first[index].clone();
+        }
+        let order = if SECURITY_FIRST.contains(&column.name) {
+            &security_first
+        } else {
+            &richest_first
+        };
+        let known = order
+            .iter()
+            .map(|row| &row[index])
+            .find(|cell| !cell.is_null());
+        known.cloned().unwrap_or(Cell::Null)
+    };
+    let columns = ELEVATIONS_TABLE.columns.iter().enumerate();
+    let mut row: Cells = columns.map(|(index, column)| pick(column, index)).collect();
+    let mut seen: Vec<String> = observations.iter().flat_map(sensors).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    row[at("sensors")] = Cell::TextList(seen);
+    let others = observations[1..].iter().filter_map(key).collect();
+    row[at("merged_source_event_keys")] = Cell::TextList(others);
+    row[at("outcome")] = outcome(&observations);
+    row[at("merged_observations")] = Cell::Text(write(&observations));
+    row
+}
+
+fn sensors(row: &Cells) -> Vec<String> {
+    match &row[at("sensors")] {
+        Cell::TextList(sensors) => sensors.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// Where one sensor cannot say and the other can, the other is right.
+fn outcome(observations: &[Cells]) -> Cell {
+    let outcomes = observations.iter().map(|row| &row[at("outcome")]);
+    let undecided = Cell::Text("undecided".to_owned());
+    let decided = outcomes
+        .clone()
+        .find(|cell| !cell.is_null() && **cell != undecided);
+    decided
+        .or(outcomes.clone().next())
+        .cloned()
+        .unwrap_or(Cell::Null)
+}
+
+fn write(observations: &[Cells]) -> String {
+    let object = |row: &Cells| {
+        let columns = ELEVATIONS_TABLE.columns.iter().zip(row);
+        let known =
+            columns.filter_map(|(column, cell)| Some((column.name.to_owned(), json(cell)?)));
+        Value::Object(known.collect::<Map<_, _>>())
+    };
+    Value::from(observations.iter().map(object).collect::<Vec<_>>()).to_string()
+}
+
+fn json(cell: &Cell) -> Option<Value> {
+    Some(match cell {
+        Cell::Null | Cell::Binary(_) => return None,
+        Cell::Text(text) => Value::from(text.as_str()),
+        Cell::TextList(texts) => Value::from(texts.clone()),
+        Cell::Long(number) | Cell::Time(number) => Value::from(*number),
+        Cell::Int(number) | Cell::Date(number) => Value::from(*number),
+        Cell::Flag(flag) => Value::from(*flag),
+    })
+}
+
+fn parse(text: &str) -> Vec<Cells> {
+    let objects: Vec<Map<String, Value>> = serde_json::from_str(text).unwrap_or_default();
+    let cell = |column: &Column, value: Option<&Value>| -> Option<Cell> {
+        let value = value?;
+        let int = || value.as_i64().and_then(|number| i32::try_from(number).ok());
+        Some(match column.kind {
+            Kind::Text => Cell::Text(value.as_str()?.to_owned()),
+            Kind::TextList => {
+                let texts = value.as_array()?.iter().filter_map(Value::as_str);
+                Cell::TextList(texts.map(str::to_owned).collect())
+            }
+            Kind::Long => Cell::Long(value.as_i64()?),
+            Kind::Time => Cell::Time(value.as_i64()?),
+            Kind::Int => Cell::Int(int()?),
+            Kind::Date => Cell::Date(int()?),
+            Kind::Flag => Cell::Flag(value.as_bool()?),
+            Kind::Binary => return None,
+        })
+    };
+    let row = |object: &Map<String, Value>| -> Cells {
+        let columns = ELEVATIONS_TABLE.columns.iter();
+        let read = |column: &Column| cell(column, object.get(column.name)).unwrap_or(Cell::Null);
+        columns.map(read).collect()
+    };
+    objects.iter().map(row).collect()
+}
+
+/// What an index needs of the observations that `text` keeps, for the row `row_key` at `row`.
+pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observation> {
+    let parsed = parse(text);
+    let observation = |cells: &Cells| -> Option<Observation> {
+        let key = cells[at("source_event_key")].text().and_then(parse_key)?;
+        let event_id = cells[at("event_id")].text().and_then(parse_key)?;
+        let process = process(cells).map(|(group, member)| {
+            (
+                group,
+                Member {
+                    row: row_key,
+                    ..member
+                },
+            )
+        });
+        Some(Observation {
+            row,
+            key,
+            event_id,
+            process,
+        })
+    };
+    parsed.iter().filter_map(observation).collect()
+}
+
+/// The process that a single observation started, where its sensor sees every start.
+pub(crate) fn process(cells: &Cells) -> Option<(Group, Member)> {
+    let sensor = sensors(cells)
+        .first()
+        .and_then(|word| ProcessSensor::of_word(word))?;
+    let key = cells[at("source_event_key")].text().and_then(parse_key)?;
+    let (Cell::Long(pid), Cell::Time(observed_at)) = (&cells[at("pid")], &cells[at("observed_at")])
+    else {
+        return None;
+    };
+    let device = cells[at("device")].text().unwrap_or_default();
+    let group = group_of(device, *pid, cells[at("file_path")].text()?);
+    Some((
+        group,
+        Member {
+            observed_at: *observed_at,
+            key,
+            sensor,
+            row: key,
+        },
+    ))
+}
+
+/// Adds to `row` what an exit says. Of two exits that disagree the greater stays, so that their order does not matter.
+/// True where the row changed.
+pub(crate) fn amend(row: &mut Cells, exit: &[Cell; 3]) -> bool {
+    let mut is_changed = false;
+    for (name, value) in EXIT_COLUMNS.iter().zip(exit) {
+        let held = &mut row[at(name)];
+        let is_greater =
+            held.is_null() || (*held).partial_cmp(value) == Some(std::cmp::Ordering::Less);
+        if !value.is_null() && is_greater {
+            *held = value.clone();
+            is_changed = true;
+        }
+    }
+    is_changed
+}

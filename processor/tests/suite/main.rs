@@ -1,0 +1,7 @@
+//! The processor against a real event log and real tables in temporary folders.
+
+mod crash;
+mod properties;
+mod rows;
+mod upkeep;
+mod world;

@@ -1,0 +1,162 @@
+//! Any batching, duplication, reordering between agents and replay of a log folds to the same tables.
+
+use bytes::Bytes;
+use epm_proto::v1::{self, SensorKind, record::Body};
+use proptest::prelude::*;
+
+use crate::world::{START_US, Spool, World, elevation, exit, process_start};
+
+/// What an agent records; small numbers, so that keys, processes and times meet.
+#[derive(Clone, Debug)]
+enum Act {
+    Plain { program: u8, at: i64 },
+    Imported { key: u8 },
+    Seen { number: u8 },
+    Exit { key: u8, code: i64 },
+    Heartbeat { spool: u64 },
+    Loss { sequence: u64 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (0..3_u8, 0..3_i64).prop_map(|(program, at)| Act::Plain {
+            program,
+            at: at * 43_200_000_000
+        }),
+        (0..6_u8).prop_map(|key| Act::Imported { key }),
+        (0..24_u8).prop_map(|number| Act::Seen { number }),
+        (0..6_u8, 0..3_i64).prop_map(|(key, code)| Act::Exit { key, code }),
+        (0..9_u64).prop_map(|spool| Act::Heartbeat { spool }),
+        (1..9_u64).prop_map(|sequence| Act::Loss { sequence }),
+    ]
+}
+
+/// The records of one agent. An exit follows its start in the same agent's records, as a source writes them.
+fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
+    let mut spool = Spool::new(agent);
+    let mut started = [false; 6];
+    let mut records = Vec::new();
+    for act in acts {
+        let record = match act {
+            Act::Plain { program, at } => {
+                let body = elevation(&format!("plain-{program}.exe"), "ann");
+                spool.record(&[], START_US + at, Body::Elevation(body))
+            }
+            Act::Imported { key } => {
+                started[usize::from(*key)] = true;
+                let body = elevation(&format!("imported-{}.exe", key % 3), "bob");
+                spool.record(
+                    &[100 + key; 16],
+                    START_US + i64::from(*key),
+                    Body::Elevation(body),
+                )
+            }
+            Act::Seen { number } => seen(&mut spool, *number),
+            Act::Exit { key, .. } if !started[usize::from(*key)] => continue,
+            Act::Exit { key, code } => {
+                let end = exit(&[100 + key; 16], START_US + i64::from(*key), *code);
+                spool.record(&[], START_US + 60_000_000, end)
+            }
+            Act::Heartbeat { spool: waiting } => {
+                let beat = v1::Heartbeat {
+                    spool_records: *waiting,
+                    interval_s: 60,
+                    ..Default::default()
+                };
+                spool.record(&[], START_US, Body::Heartbeat(beat))
+            }
+            Act::Loss { sequence } => {
+                let loss = v1::Loss {
+                    first_sequence: *sequence,
+                    last_sequence: *sequence + 1,
+                    ..Default::default()
+                };
+                spool.record(&[], START_US, Body::Loss(loss))
+            }
+        };
+        records.push(record);
+    }
+    records
+}
+
+/// Observation `number` of process starts: its sensor, process and time follow from it, as from a record in a log. Times
+/// lie within a few pairing windows, so that several observations compete.
+fn seen(spool: &mut Spool, number: u8) -> Bytes {
+    let sensor = if number.is_multiple_of(2) {
+        SensorKind::Security4688
+    } else {
+        SensorKind::Sysmon1
+    };
+    let body = process_start(sensor, "setup.exe", 70 + u64::from(number / 12));
+    let at = START_US + i64::from(number % 12) * 700_000;
+    spool.record(&[200 + number; 16], at, Body::Elevation(body))
+}
+
+/// One log of all agents' records: each agent's in order, some sent twice.
+fn interleave(agents: &[Vec<Bytes>], choices: &[u8]) -> Vec<Bytes> {
+    let mut at = vec![0; agents.len()];
+    let mut log = Vec::new();
+    let mut choices = choices.iter().cycle();
+    while at
+        .iter()
+        .zip(agents)
+        .any(|(at, records)| *at < records.len())
+    {
+        let choice = usize::from(*choices.next().unwrap_or(&0));
+        let agent = choice % agents.len();
+        if let Some(record) = agents[agent].get(at[agent]) {
+            log.push(record.clone());
+            at[agent] += 1;
+        }
+        // Now and then a record that was sent before is sent again.
+        if choice > 200 && at[agent] > 0 {
+            log.push(agents[agent][choice % at[agent]].clone());
+        }
+        if choice.is_multiple_of(7) {
+            let next = (agent + 1) % agents.len();
+            if let Some(record) = agents[next].get(at[next]) {
+                log.push(record.clone());
+                at[next] += 1;
+            }
+        }
+    }
+    log
+}
+
+async fn folded(log: &[Bytes], parts: usize, transaction_bytes: usize) -> Vec<String> {
+    let world = World::new();
+    for part in log.chunks(log.len().div_ceil(parts).max(1)) {
+        world.append(part).await;
+        world
+            .try_fold(transaction_bytes)
+            .await
+            .expect("the log folds");
+    }
+    let tables = world.canonical().await;
+    let sound = epm_processor::verify(world.config(), &*world.log)
+        .await
+        .expect("it verifies");
+    assert!(sound.is_sound(), "{sound:?}");
+    tables
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_tables_do_not_depend_on_batches_duplicates_or_the_order_of_agents(
+        acts in prop::collection::vec(prop::collection::vec(act(), 1..14), 1..4),
+        one in prop::collection::vec(any::<u8>(), 1..40),
+        other in prop::collection::vec(any::<u8>(), 1..40),
+        parts in 1..4_usize,
+        transaction_bytes in prop_oneof![Just(1_usize), Just(700), Just(1 << 20)],
+    ) {
+        let agents: Vec<Vec<Bytes>> =
+            acts.iter().enumerate().map(|(agent, acts)| records(agent as u8 + 1, acts)).collect();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2).enable_all().build().expect("a runtime");
+        let at_once = runtime.block_on(folded(&interleave(&agents, &one), 1, 1 << 20));
+        let in_parts = runtime.block_on(folded(&interleave(&agents, &other), parts, transaction_bytes));
+        prop_assert_eq!(at_once, in_parts);
+    }
+}
