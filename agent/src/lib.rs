@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod import;
 pub mod source;
 pub mod sources;
 pub mod spool;

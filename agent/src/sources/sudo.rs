@@ -46,6 +46,18 @@ impl TextTime {
     }
 }
 
+/// Whether `line` (without its newline) has the shape of a syslog line.
+pub(crate) fn is_syslog_line(line: &[u8]) -> bool {
+    syslog::split(line).is_some()
+}
+
+/// Whether `line` (without its newline) begins a record of sudo's own log file.
+pub(crate) fn is_logfile_line(line: &[u8]) -> bool {
+    logfile::split(line).is_some()
+}
+
+pub(crate) use members::top_level_keys;
+
 // Reading stops when whoever takes the readings asks for it; `?` on this is how.
 type Flow = ControlFlow<()>;
 

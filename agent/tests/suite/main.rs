@@ -2,6 +2,7 @@
 
 mod counted;
 mod evtx;
+mod import;
 mod reference;
 mod spool;
 mod windows;

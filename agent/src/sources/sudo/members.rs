@@ -290,5 +290,23 @@ impl<R: BufRead> Members<R> {
     }
 }
 
+/// The keys of the first object in `head`, which may be cut; an empty list where it is no JSON object.
+pub(crate) fn top_level_keys(head: &[u8]) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut members = Members::new(head);
+    loop {
+        match members.next() {
+            Ok(Some(Member::Value { key, .. })) => {
+                keys.push(String::from_utf8_lossy(key).into_owned());
+            }
+            // The head ends inside this value.
+            Ok(Some(Member::Damaged(CUT))) => {
+                keys.push(String::from_utf8_lossy(&members.key).into_owned());
+            }
+            _ => return keys,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

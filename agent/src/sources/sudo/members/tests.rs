@@ -90,6 +90,15 @@ fn a_record_beyond_the_limit_is_passed_over() {
     );
 }
 
+#[test]
+fn keys_of_a_cut_head_include_the_one_that_is_cut() {
+    assert_eq!(
+        top_level_keys(br#" {"a": {"x": 1}, "b": ["y", "#),
+        ["a", "b"]
+    );
+    assert!(top_level_keys(b"text").is_empty());
+}
+
 proptest! {
     #[test]
     fn any_text_ends_without_a_panic(text in "(\"accept\": |[{}\\[\\]\",:\\\\\n 1a]){0,60}") {

@@ -1,0 +1,182 @@
+//! What a file holds, counted: one line of JSON a file for `import --dry-run --summary json`.
+//!
+//! Counts are before processes that two sensors saw are joined; how many those are is a count of its own.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use epm_proto::v1::{AccountClass, SensorKind};
+use serde::Serialize;
+
+use crate::source::{ProcessKey, Reading, Readings, Verdict};
+
+/// Processes remembered to find those that both sensors saw, as hashes of eight bytes: about 50 MB at most. Pairs are
+/// written close together, so that forgetting everything when it is full loses hardly any.
+const PROCESSES: usize = 1 << 20;
+
+const BY_4688: u8 = 1;
+const BY_SYSMON: u8 = 2;
+const BOTH: u8 = BY_4688 | BY_SYSMON;
+
+/// Records of one Windows sensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProcessStarts {
+    /// Process starts.
+    pub records: u64,
+    /// Of them with administrator rights.
+    pub elevations: u64,
+    /// Elevations of people.
+    pub by_user: u64,
+    /// Elevations of services.
+    pub by_service: u64,
+    /// Records that do not say.
+    pub undecided: u64,
+}
+
+/// Records of sudo, whichever log they stand in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SudoRuns {
+    /// Commands that ran, as anybody.
+    pub records: u64,
+    /// Of them as root.
+    pub elevations: u64,
+    /// Commands that were refused.
+    pub denied: u64,
+}
+
+/// Everything that one file holds. Kinds that are absent are left out of the JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The file, as it was named.
+    pub file: String,
+    /// Security event 4688.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_4688: Option<ProcessStarts>,
+    /// Sysmon event 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sysmon_1: Option<ProcessStarts>,
+    /// sudo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sudo: Option<SudoRuns>,
+    /// Elevated processes that both 4688 and Sysmon recorded.
+    pub same_process: u64,
+    /// Stretches that should hold a record and cannot be read.
+    pub unreadable: u64,
+    /// Records of no interest, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    /// The line of JSON, without a newline.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Counts what a source hands on.
+#[derive(Debug)]
+pub struct Counter {
+    summary: Summary,
+    hashes: RandomState,
+    // Elevated processes and which of the two sensors saw them.
+    seen: HashMap<u64, u8>,
+}
+
+impl Counter {
+    /// A counter for `file`, which appears in the summary as it is written here.
+    #[must_use]
+    pub fn new(file: &Path) -> Self {
+        Self {
+            summary: Summary {
+                file: file.to_string_lossy().into_owned(),
+                ..Summary::default()
+            },
+            hashes: RandomState::new(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn finish(self) -> Summary {
+        self.summary
+    }
+
+    // The same key twice from one sensor is one process here: the definition counts names, not records.
+    fn pair(&mut self, process: &ProcessKey, sensor: u8) {
+        if self.seen.len() >= PROCESSES {
+            self.seen.clear();
+        }
+        let seen = self.seen.entry(self.hashes.hash_one(process)).or_default();
+        if *seen == BOTH & !sensor {
+            self.summary.same_process += 1;
+        }
+        *seen |= sensor;
+    }
+
+    fn count(&mut self, reading: &Reading) {
+        let starts = match reading.sensor {
+            SensorKind::Security4688 => &mut self.summary.security_4688,
+            SensorKind::Sysmon1 => &mut self.summary.sysmon_1,
+            SensorKind::SudoSyslog
+            | SensorKind::SudoLogfile
+            | SensorKind::SudoEventJson
+            | SensorKind::SudoIoLog => return self.count_sudo(reading.verdict),
+            _ => return,
+        };
+        let starts = starts.get_or_insert_default();
+        starts.records += 1;
+        match reading.verdict {
+            Verdict::Elevated if reading.account == AccountClass::Service => {
+                starts.elevations += 1;
+                starts.by_service += 1;
+            }
+            Verdict::Elevated => {
+                starts.elevations += 1;
+                starts.by_user += 1;
+            }
+            Verdict::Undecided => starts.undecided += 1,
+            _ => {}
+        }
+        if let Some(process) = &reading.process
+            && reading.verdict == Verdict::Elevated
+        {
+            let is_security = reading.sensor == SensorKind::Security4688;
+            self.pair(process, if is_security { BY_4688 } else { BY_SYSMON });
+        }
+    }
+
+    fn count_sudo(&mut self, verdict: Verdict) {
+        let sudo = self.summary.sudo.get_or_insert_default();
+        match verdict {
+            Verdict::Elevated => {
+                sudo.records += 1;
+                sudo.elevations += 1;
+            }
+            Verdict::NotElevated | Verdict::Undecided => sudo.records += 1,
+            Verdict::Denied => sudo.denied += 1,
+            Verdict::Exit => {}
+        }
+    }
+}
+
+impl Readings for Counter {
+    fn reading(&mut self, reading: Reading) -> ControlFlow<()> {
+        self.count(&reading);
+        ControlFlow::Continue(())
+    }
+
+    fn unreadable(&mut self, _detail: &str) -> ControlFlow<()> {
+        self.summary.unreadable += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn skipped(&mut self, reason: &'static str) -> ControlFlow<()> {
+        *self.summary.skipped.entry(reason).or_default() += 1;
+        ControlFlow::Continue(())
+    }
+}

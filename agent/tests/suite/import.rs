@@ -1,0 +1,263 @@
+//! Import reading: what a file is, what it holds, and what is refused.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use epm_agent::import::summary::{Counter, Summary};
+use epm_agent::import::{self, Format, ImportError, Options, Refusal};
+use epm_agent::source::{ProcessKey, Reading, Readings, Verdict};
+use epm_proto::v1::{AccountClass, SensorKind};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::counted::Counted;
+use crate::reference;
+
+fn options() -> Options {
+    Options {
+        zone: Some(TimeZone::UTC),
+        // 2026-11-24.
+        reference_us: Some(1_795_478_400_000_000),
+    }
+}
+
+fn summary(path: &Path) -> Result<Summary, ImportError> {
+    let mut counter = Counter::new(path);
+    import::read_file(path, &options(), &mut |_| {}, &mut counter)?;
+    Ok(counter.finish())
+}
+
+fn file_with(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).expect("the file is written");
+    path
+}
+
+fn refusal(path: &Path) -> Refusal {
+    match summary(path) {
+        Err(ImportError::Refused { refusal, .. }) => refusal,
+        other => panic!("a refusal, not {other:?}"),
+    }
+}
+
+fn count(row: &Value, keys: &[&str]) -> u64 {
+    let counts = &row["counts"];
+    keys.iter()
+        .map(|key| counts[*key].as_u64().unwrap_or_default())
+        .sum()
+}
+
+#[test]
+fn every_sudo_file_of_the_reference_counts_as_the_truth_does() {
+    let Some(folder) = reference::folder() else {
+        return;
+    };
+    let mut files = 0;
+    for row in reference::truth(&folder, "") {
+        let records = ["sudo_command", "sudo_json_accept", "sudo_io_log"];
+        if count(&row, &records) == 0 {
+            continue;
+        }
+        let file = row["file"].as_str().expect("a row names its file");
+        if file == "*TOTAL*" {
+            continue;
+        }
+        let roots = [
+            "sudo_as_root",
+            "sudo_json_accept_as_root",
+            "sudo_io_log_as_root",
+        ];
+        let summary = summary(&folder.join(file)).expect("the file is read");
+        let sudo = serde_json::to_value(&summary).expect("a summary is JSON")["sudo"].clone();
+        let truth = json!({
+            "records": count(&row, &records),
+            "elevations": count(&row, &roots),
+            "denied": count(&row, &["sudo_denied", "sudo_json_reject"]),
+        });
+        assert_eq!(sudo, truth, "{file}");
+        assert_eq!(summary.unreadable, 0, "{file}");
+        files += 1;
+    }
+    assert_eq!(files, 9, "the truth counts nine sudo files");
+}
+
+#[test]
+fn every_event_log_of_the_reference_counts_as_the_truth_does() {
+    let Some(folder) = reference::folder() else {
+        return;
+    };
+    for row in reference::truth(&folder, ".evtx") {
+        let file = row["file"].as_str().expect("a row names its file");
+        let summary = summary(&folder.join(file)).expect("the log is read");
+        let starts = summary.security_4688.unwrap_or_default();
+        let truth = |sensor: &str, key: &str| row[sensor][key].as_u64().unwrap_or_default();
+        assert_eq!(starts.records, truth("4688", "total"), "{file}");
+        assert_eq!(starts.elevations, truth("4688", "elevated"), "{file}");
+        assert_eq!(starts.by_user, truth("4688", "elevated_user"), "{file}");
+        assert_eq!(
+            starts.by_service,
+            truth("4688", "elevated_service"),
+            "{file}"
+        );
+        assert_eq!(
+            starts.undecided,
+            truth("4688", "undecided_1936_no_label"),
+            "{file}"
+        );
+        let starts = summary.sysmon_1.unwrap_or_default();
+        assert_eq!(starts.records, truth("sysmon1", "total"), "{file}");
+        assert_eq!(starts.elevations, truth("sysmon1", "elevated"), "{file}");
+        assert_eq!(starts.by_user, truth("sysmon1", "elevated_user"), "{file}");
+        assert_eq!(
+            starts.by_service,
+            truth("sysmon1", "elevated_service"),
+            "{file}"
+        );
+        let pairs = row["same_process_in_both"]["elevated_pairs"].as_u64();
+        assert_eq!(summary.same_process, pairs.unwrap_or_default(), "{file}");
+    }
+}
+
+#[test]
+fn the_summary_is_one_line_with_the_agreed_keys() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "\
+Nov 23 05:29:20 web1 sudo: anna : PWD=/ ; USER=root ; COMMAND=/bin/ls
+Nov 23 05:29:20 web1 sudo: anna : PWD=/ ; USER=bob ; COMMAND=/bin/ls
+Nov 23 05:29:21 web1 sudo: anna : user NOT in sudoers ; PWD=/ ; USER=root ; COMMAND=/bin/ls
+Nov 23 05:29:22 web1 sudo: anna : PWD=/ ; USER=root ; COMMAND=/bin/ls ; EXIT=0
+Nov 23 05:29:22 web1 cron[1]: x
+noise
+";
+    let path = file_with(&folder, "auth.log", text.as_bytes());
+    let mut summary = summary(&path).expect("the file is read");
+    summary.file = "auth.log".to_owned();
+    assert_eq!(
+        summary.to_json(),
+        r#"{"file":"auth.log","sudo":{"records":2,"elevations":1,"denied":1},"same_process":0,"unreadable":1,"skipped":{"other_program":1}}"#
+    );
+}
+
+#[test]
+fn a_process_that_both_sensors_saw_is_counted_once() {
+    let mut counter = Counter::new(Path::new("x"));
+    for (sensor, pid, verdict) in [
+        (SensorKind::Security4688, 1, Verdict::Elevated),
+        (SensorKind::Sysmon1, 1, Verdict::Elevated),
+        (SensorKind::Sysmon1, 1, Verdict::Elevated),
+        (SensorKind::Sysmon1, 2, Verdict::Elevated),
+        (SensorKind::Security4688, 2, Verdict::NotElevated),
+    ] {
+        let reading = Reading {
+            sensor,
+            verdict,
+            account: AccountClass::Service,
+            process: Some(ProcessKey {
+                device: "pc".to_owned(),
+                pid,
+                image: r"c:\x.exe".to_owned(),
+            }),
+            observation: None,
+        };
+        assert!(counter.reading(reading).is_continue());
+    }
+    let summary = counter.finish();
+    assert_eq!(summary.same_process, 1);
+    assert_eq!(summary.sysmon_1.expect("Sysmon records").by_service, 3);
+}
+
+#[test]
+fn a_copy_under_another_name_gives_the_same_records() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = "Nov 23 05:29:20 web1 sudo: anna : PWD=/ ; USER=root ; COMMAND=/bin/ls\n";
+    let read = |name: &str| {
+        let path = file_with(&folder, name, line.as_bytes());
+        let mut counted = Counted::default();
+        import::read_file(&path, &options(), &mut |_| {}, &mut counted).expect("the file is read");
+        counted.readings
+    };
+    assert_eq!(read("auth.log"), read("auth.log.1"));
+}
+
+#[test]
+fn progress_reaches_the_end_of_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = b"Nov 23 05:29:20 web1 cron[1]: nothing to see here\n".repeat(20_000);
+    let path = file_with(&folder, "syslog", &line);
+    let mut told = Vec::new();
+    let format = import::read_file(
+        &path,
+        &options(),
+        &mut |progress| told.push(progress),
+        &mut Counted::default(),
+    )
+    .expect("the file is read");
+    assert_eq!(format, Format::SudoSyslog);
+    assert!(told.is_sorted_by_key(|progress| progress.done_bytes));
+    let last = told.last().expect("progress is told");
+    assert_eq!(last.done_bytes, line.len() as u64);
+    assert_eq!(last.total_bytes, line.len() as u64);
+}
+
+#[test]
+fn what_is_no_record_file_is_refused_by_what_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let noise: Vec<u8> = (0..100_000_u32)
+        .map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    assert_eq!(
+        refusal(&file_with(&folder, "noise.evtx", &noise)),
+        Refusal::Unknown
+    );
+    assert_eq!(refusal(&file_with(&folder, "empty", b"")), Refusal::Empty);
+    let packed = file_with(&folder, "auth.log.2.gz", b"\x1f\x8b\x08\0\0\0");
+    assert_eq!(refusal(&packed), Refusal::Compressed("gzip"));
+    assert!(
+        summary(&packed)
+            .expect_err("refused")
+            .to_string()
+            .contains("gzip")
+    );
+    assert_eq!(
+        refusal(&file_with(&folder, "x.json", b"{\"a\": 1}")),
+        Refusal::OtherJson
+    );
+    assert!(matches!(
+        summary(folder.path()),
+        Err(ImportError::NotAFile { .. })
+    ));
+    let missing = folder.path().join("missing");
+    assert!(matches!(summary(&missing), Err(ImportError::Open { .. })));
+}
+
+#[test]
+fn a_sparse_file_of_four_gigabytes_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sparse");
+    let file = File::create(&path).expect("the file is made");
+    file.set_len(4 << 30).expect("a sparse file");
+    assert_eq!(refusal(&path), Refusal::Zeros(import::HEAD_BYTES));
+    // A log behind which only a hole follows: no newline ends the last line.
+    let path = folder.path().join("log");
+    let mut file = File::create(&path).expect("the file is made");
+    file.write_all(b"Nov 23 05:29:20 web1 sudo: anna : USER=root ; COMMAND=/bin/ls\n")
+        .expect("a line is written");
+    file.set_len(64 << 20).expect("a sparse file");
+    let summary = summary(&path).expect("the file is read");
+    assert_eq!(summary.sudo.expect("sudo records").elevations, 1);
+    assert_eq!(summary.unreadable, 1);
+}
+
+#[test]
+fn whoever_takes_the_readings_can_stop_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = "Nov 23 05:29:20 web1 sudo: anna : PWD=/ ; USER=root ; COMMAND=/bin/ls\n";
+    let path = file_with(&folder, "auth.log", line.repeat(50).as_bytes());
+    let mut counted = Counted {
+        stop_after: Some(3),
+        ..Counted::default()
+    };
+    import::read_file(&path, &options(), &mut |_| {}, &mut counted).expect("the file is read");
+    assert_eq!(counted.readings.len(), 3);
+}
