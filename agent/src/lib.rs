@@ -1,8 +1,14 @@
 //! The agent: sources, spool and uplink of one device.
 
+mod agent;
 pub mod clock;
 pub mod disk;
+mod heartbeat;
+pub mod identity;
 pub mod import;
 pub mod source;
 pub mod sources;
 pub mod spool;
+pub mod uplink;
+
+pub use agent::{Agent, AgentConfig, AgentError, AgentStatus};

@@ -84,10 +84,10 @@ impl Spool {
 
     fn least_important(&self) -> Option<Victim> {
         self.closed()
-            .filter_map(|(life, place, segment)| {
+            .map(|(life, place, segment)| {
                 let class = segment.entries.iter().map(|entry| entry.class).min();
                 // A segment without records is only a file to delete.
-                Some((class.unwrap_or(0), life, place))
+                (class.unwrap_or(0), life, place)
             })
             .min()
             .map(|(class, life, segment)| Victim {

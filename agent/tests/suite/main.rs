@@ -3,6 +3,8 @@
 mod counted;
 mod evtx;
 mod import;
+mod peer;
 mod reference;
 mod spool;
+mod uplink;
 mod windows;

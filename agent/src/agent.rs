@@ -1,0 +1,447 @@
+//! One agent in this process: its spool, the task that writes to it, its uplink and its heartbeat.
+//!
+//! Many agents may live in one process: each is a few tasks, and its disk work borrows threads of the runtime.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use epm_proto::ids::AgentId;
+use epm_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, now_us};
+use crate::heartbeat::{self, Heartbeat};
+use crate::identity::{IdentityError, StateFolder};
+use crate::source::Observation;
+use crate::spool::mint::Mint;
+use crate::spool::{Depth, MAX_COMMIT_OBSERVATIONS, Place, Spool, SpoolError, SpoolLimits};
+use crate::uplink::address::{AddressError, CollectorAddress};
+use crate::uplink::{self, UplinkConfig, backoff};
+
+/// Calls that wait for the same commit: their observers wait with them, so this bounds memory and no more.
+const MAX_WAITING_CALLS: usize = 256;
+
+/// What an agent is told at its start.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Folder of identity and spool.
+    pub state_dir: PathBuf,
+    /// Where the collector is, such as `http://127.0.0.1:8443`.
+    pub collector: String,
+    /// Time between heartbeats; `None` sends none, as for an import, which is not a device's life.
+    pub heartbeat_interval: Option<Duration>,
+    /// Limits of the spool.
+    pub spool: SpoolLimits,
+    /// Name of the device in heartbeats.
+    pub device_name: String,
+    /// The management system's id of the device, or empty.
+    pub device_id: String,
+    /// Operating system in heartbeats.
+    pub os_version: String,
+    /// The id that a simulated device has, where it must not be minted.
+    pub agent_id: Option<AgentId>,
+    /// What may leave the device.
+    pub reporting_scope: v1::ReportingScope,
+    /// Sensors in heartbeats, until [`Agent::set_sensors`] says otherwise.
+    pub sensors: Vec<v1::SensorHealth>,
+    /// Longest wait between two tries to reach the collector.
+    pub longest_wait: Duration,
+}
+
+impl AgentConfig {
+    /// The defaults of a device.
+    pub fn new(state_dir: impl Into<PathBuf>, collector: impl Into<String>) -> Self {
+        let system = rustix::system::uname();
+        Self {
+            state_dir: state_dir.into(),
+            collector: collector.into(),
+            heartbeat_interval: Some(heartbeat::DEFAULT_INTERVAL),
+            spool: SpoolLimits::default(),
+            device_name: system.nodename().to_string_lossy().into_owned(),
+            device_id: String::new(),
+            os_version: format!(
+                "{} {}",
+                system.sysname().to_string_lossy(),
+                system.release().to_string_lossy()
+            ),
+            agent_id: None,
+            reporting_scope: v1::ReportingScope::All,
+            sensors: Vec::new(),
+            longest_wait: backoff::LONGEST_WAIT,
+        }
+    }
+}
+
+/// Why an agent cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Stop: the state folder is another's or cannot be used.
+    #[error(transparent)]
+    State(#[from] IdentityError),
+    /// Stop: records may not be sent to this address.
+    #[error(transparent)]
+    Collector(#[from] AddressError),
+    /// Stop: the folder of the spool cannot be used.
+    #[error("the spool in {} cannot be opened", path.display())]
+    OpenSpool {
+        /// The state folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nothing was recorded; [`SpoolError::is_retryable`] says whether to try again.
+    #[error(transparent)]
+    Spool(Arc<SpoolError>),
+    /// Stop: the agent was stopped.
+    #[error("the agent was stopped")]
+    Stopped,
+}
+
+/// How an agent is.
+#[derive(Clone, Debug, Default)]
+pub struct AgentStatus {
+    /// Who it is.
+    pub agent_id: AgentId,
+    /// Where its next record goes.
+    pub next: Place,
+    /// What waits.
+    pub waiting: Depth,
+    /// Whether a collector is connected.
+    pub connected: bool,
+    /// When a collector last acknowledged something, microseconds since 1970.
+    pub last_ack_us: Option<i64>,
+    /// Records that the collector finally refused, since the start.
+    pub rejected: u64,
+    /// Server clock less device clock at the last hello, milliseconds.
+    pub clock_offset_ms: i64,
+    /// Why the last connection ended.
+    pub last_error: Option<String>,
+}
+
+/// What the tasks of one agent share.
+pub(crate) struct Shared {
+    spool: Mutex<Spool>,
+    link: Mutex<Link>,
+    // Rises with every commit and every answer of the collector.
+    news: watch::Sender<u64>,
+    agent_id: AgentId,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    connected: bool,
+    last_ack_us: Option<i64>,
+    rejected: u64,
+    clock_offset_ms: i64,
+    last_error: Option<String>,
+    sensors: Vec<v1::SensorHealth>,
+}
+
+impl Shared {
+    /// Works on the spool. Waits for the disk, so it belongs on a thread that may.
+    pub(crate) fn with_spool<T>(&self, work: impl FnOnce(&mut Spool) -> T) -> T {
+        // A commit that panicked is cut away by the next one, so the spool stays usable.
+        work(&mut self.spool.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn agent_id(&self) -> AgentId {
+        self.agent_id
+    }
+
+    pub(crate) fn boot_id(&self) -> [u8; 16] {
+        self.clock.boot_id()
+    }
+
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn tell(&self) {
+        self.news
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn connected(&self, clock_offset_ms: i64) {
+        let mut link = self.link();
+        link.connected = true;
+        link.clock_offset_ms = clock_offset_ms;
+        link.last_error = None;
+    }
+
+    pub(crate) fn disconnected(&self, error: Option<&impl std::error::Error>) {
+        let mut link = self.link();
+        link.connected = false;
+        if let Some(error) = error {
+            link.last_error = Some(error.to_string());
+        }
+    }
+
+    pub(crate) fn acknowledged(&self, rejected: u64) {
+        let mut link = self.link();
+        link.last_ack_us = Some(now_us());
+        link.rejected += rejected;
+    }
+
+    pub(crate) fn clock_offset_ms(&self) -> i64 {
+        self.link().clock_offset_ms
+    }
+
+    pub(crate) fn sensors(&self) -> Vec<v1::SensorHealth> {
+        self.link().sensors.clone()
+    }
+}
+
+type Answer = oneshot::Sender<Result<(), Arc<SpoolError>>>;
+/// The way to the task that writes.
+pub(crate) type Requests = mpsc::Sender<(Vec<Observation>, Answer)>;
+
+/// A running agent.
+pub struct Agent {
+    shared: Arc<Shared>,
+    requests: Requests,
+    stop: CancellationToken,
+    tasks: Mutex<JoinSet<()>>,
+    // Locked until the agent is dropped.
+    state: StateFolder,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent")
+            .field("agent_id", &self.shared.agent_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// Locks the state folder, opens the spool, and starts delivering and beating. Within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder or the address cannot be used. A collector that is not there is no error: records wait.
+    pub fn start(config: AgentConfig) -> Result<Self, AgentError> {
+        let collector = CollectorAddress::parse(&config.collector)?;
+        let state = StateFolder::open(&config.state_dir, config.agent_id)?;
+        let clock = Clock::of_this_boot();
+        let mint = Mint {
+            agent_id: state.agent_id(),
+            reporting_scope: config.reporting_scope,
+            device_id: config.device_id,
+            clock,
+        };
+        let spool = Spool::open(state.path(), mint, config.spool).map_err(|source| {
+            AgentError::OpenSpool {
+                path: config.state_dir.clone(),
+                source,
+            }
+        })?;
+        let shared = Arc::new(Shared {
+            spool: Mutex::new(spool),
+            link: Mutex::new(Link {
+                sensors: config.sensors,
+                ..Link::default()
+            }),
+            news: watch::Sender::new(0),
+            agent_id: state.agent_id(),
+            clock,
+        });
+        let (requests, waiting) = mpsc::channel(MAX_WAITING_CALLS);
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(write(Arc::clone(&shared), waiting, stop.clone()));
+        let uplink = UplinkConfig {
+            collector,
+            longest_wait: config.longest_wait,
+            policy_revision: String::new(),
+        };
+        tasks.spawn(uplink::run(Arc::clone(&shared), uplink, stop.clone()));
+        if let Some(interval) = config.heartbeat_interval {
+            let heartbeat = Heartbeat {
+                interval,
+                device_name: config.device_name,
+                os_version: config.os_version,
+                policy_revision: String::new(),
+                started_at_us: now_us(),
+            };
+            let (shared, requests) = (Arc::clone(&shared), requests.clone());
+            tasks.spawn(heartbeat::run(heartbeat, shared, requests, stop.clone()));
+        }
+        Ok(Self {
+            shared,
+            requests,
+            stop,
+            tasks: Mutex::new(tasks),
+            state,
+        })
+    }
+
+    /// Who this agent is.
+    #[must_use]
+    pub fn agent_id(&self) -> AgentId {
+        self.state.agent_id()
+    }
+
+    /// Records `observations`; returns once they are durable, all of them. Calls that come together share one commit.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing of them was recorded.
+    pub async fn observe(&self, observations: Vec<Observation>) -> Result<(), AgentError> {
+        Self::observe_through(&self.requests, observations).await
+    }
+
+    pub(crate) async fn observe_through(
+        requests: &Requests,
+        observations: Vec<Observation>,
+    ) -> Result<(), AgentError> {
+        if observations.is_empty() {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        let sent = requests.send((observations, answer)).await;
+        sent.map_err(|_| AgentError::Stopped)?;
+        let done = answered.await.map_err(|_| AgentError::Stopped)?;
+        done.map_err(AgentError::Spool)
+    }
+
+    /// Counts records that a source had and could not wait to record; they are told as lost with the next commit.
+    pub async fn count_lost(&self, reason: v1::LossReason, class: v1::RecordClass, records: u64) {
+        self.on_spool(move |spool| spool.count_lost(reason, class, records))
+            .await;
+    }
+
+    /// What the sensors say of themselves, for the heartbeats from now on.
+    pub fn set_sensors(&self, sensors: Vec<v1::SensorHealth>) {
+        self.shared.link().sensors = sensors;
+    }
+
+    /// Waits until everything recorded so far is durable at the collector, finally refused, or told as lost.
+    pub async fn wait_delivered(&self) {
+        let mut news = self.shared.news();
+        let Some(end) = self.on_spool(|spool| spool.next()).await else {
+            return;
+        };
+        loop {
+            let delivered = self
+                .on_spool(move |spool| spool.is_delivered_before(end))
+                .await;
+            if delivered.unwrap_or(true) {
+                return;
+            }
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return },
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// How the agent is.
+    pub async fn status(&self) -> AgentStatus {
+        let spool = self.on_spool(|spool| (spool.next(), spool.depth())).await;
+        let (next, waiting) = spool.unwrap_or_default();
+        let link = self.shared.link();
+        AgentStatus {
+            agent_id: self.shared.agent_id,
+            next,
+            waiting,
+            connected: link.connected,
+            last_ack_us: link.last_ack_us,
+            rejected: link.rejected,
+            clock_offset_ms: link.clock_offset_ms,
+            last_error: link.last_error.clone(),
+        }
+    }
+
+    /// Ends the tasks: what was recorded is durable, what was not delivered waits for the next start.
+    ///
+    /// # Errors
+    ///
+    /// Where what was acknowledged could not be written down; records are then sent again.
+    pub async fn stop(&self) -> Result<(), AgentError> {
+        self.stop.cancel();
+        let mut tasks = {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
+        };
+        while tasks.join_next().await.is_some() {}
+        match self.on_spool(Spool::tidy).await {
+            Some(Err(error)) => Err(AgentError::Spool(Arc::new(error.into()))),
+            _ => Ok(()),
+        }
+    }
+
+    /// `None` where the runtime shuts down.
+    async fn on_spool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Spool) -> T + Send + 'static,
+    ) -> Option<T> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.with_spool(work))
+            .await
+            .ok()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Commits what comes in: everything that waits goes in one commit. After `stop`, what came before is still done.
+async fn write(
+    shared: Arc<Shared>,
+    mut waiting: mpsc::Receiver<(Vec<Observation>, Answer)>,
+    stop: CancellationToken,
+) {
+    let mut next = None;
+    loop {
+        let (mut observations, answer) = match next.take() {
+            Some(request) => request,
+            None => {
+                let request = tokio::select! {
+                    biased;
+                    request = waiting.recv() => request,
+                    () = stop.cancelled() => {
+                        waiting.close();
+                        waiting.recv().await
+                    }
+                };
+                let Some(request) = request else {
+                    return;
+                };
+                request
+            }
+        };
+        let mut answers = vec![answer];
+        while let Ok((more, answer)) = waiting.try_recv() {
+            if observations.len() + more.len() > MAX_COMMIT_OBSERVATIONS {
+                next = Some((more, answer));
+                break;
+            }
+            observations.extend(more);
+            answers.push(answer);
+        }
+        let on = Arc::clone(&shared);
+        let committing =
+            tokio::task::spawn_blocking(move || on.with_spool(|spool| spool.append(observations)));
+        let Ok(committed) = committing.await else {
+            return;
+        };
+        let outcome = committed.map_err(Arc::new);
+        for answer in answers {
+            // An observer that no longer waits does not need to know.
+            let _ = answer.send(outcome.clone());
+        }
+        shared.tell();
+    }
+}

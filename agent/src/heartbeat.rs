@@ -1,0 +1,86 @@
+//! The agent's own state as an observation, on a timer. It must not say anything about people.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use epm_proto::v1;
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::{Agent, Shared};
+use crate::clock::now_us;
+use crate::source::Observation;
+
+/// How often a device says that it lives: a minute of silence is the least that anyone acts on.
+pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What does not change between two heartbeats.
+#[derive(Clone, Debug)]
+pub(crate) struct Heartbeat {
+    pub(crate) interval: Duration,
+    pub(crate) device_name: String,
+    pub(crate) os_version: String,
+    pub(crate) policy_revision: String,
+    pub(crate) started_at_us: i64,
+}
+
+impl Heartbeat {
+    fn observation(&self, shared: &Shared) -> Observation {
+        let now = now_us();
+        let (depth, drops, scope) = shared.with_spool(|spool| {
+            let drops = spool
+                .drops()
+                .iter()
+                .map(|(reason, records)| v1::DropCount {
+                    reason: *reason,
+                    records: *records,
+                })
+                .collect();
+            (spool.depth(), drops, spool.mint().reporting_scope)
+        });
+        Observation {
+            observed_at_us: now,
+            source_key: None,
+            class: v1::RecordClass::Health,
+            body: v1::record::Body::Heartbeat(v1::Heartbeat {
+                spool_records: depth.records,
+                spool_bytes: depth.bytes,
+                oldest_unsent_us: depth.oldest_us.unwrap_or_default(),
+                drops,
+                clock_offset_ms: shared.clock_offset_ms(),
+                device_name: self.device_name.clone(),
+                os_version: self.os_version.clone(),
+                policy_revision: self.policy_revision.clone(),
+                sensors: shared.sensors(),
+                effective_scope: scope.into(),
+                started_at_us: self.started_at_us as u64,
+                interval_s: self.interval.as_secs() as u32,
+            }),
+        }
+    }
+}
+
+/// Beats at once and then every interval, until `stop`.
+pub(crate) async fn run(
+    heartbeat: Heartbeat,
+    shared: Arc<Shared>,
+    requests: crate::agent::Requests,
+    stop: CancellationToken,
+) {
+    let mut timer = tokio::time::interval(heartbeat.interval);
+    // A device that slept says once that it is back.
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = timer.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let (source, beat) = (Arc::clone(&shared), heartbeat.clone());
+        let made = tokio::task::spawn_blocking(move || beat.observation(&source)).await;
+        let Ok(observation) = made else {
+            return;
+        };
+        if let Err(error) = Agent::observe_through(&requests, vec![observation]).await {
+            tracing::warn!(agent = %shared.agent_id(), %error, "a heartbeat could not be spooled");
+        }
+    }
+}

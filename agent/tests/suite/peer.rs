@@ -1,0 +1,190 @@
+//! A collector that speaks the protocol and keeps records in memory, with the faults that a network has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use epm_proto::batch::{open_batch, records};
+use epm_proto::head::RecordHead;
+use epm_proto::v1;
+use epm_proto::v1::agent_message::Message as Sent;
+use epm_proto::v1::collector_message::Message as Answer;
+use epm_proto::v1::delivery_server::{Delivery, DeliveryServer};
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) const LIMITS: v1::Limits = v1::Limits {
+    max_in_flight_bytes: 64 * 1024,
+    max_record_bytes: 8 * 1024,
+    max_batch_bytes: 16 * 1024,
+    max_batch_records: 16,
+};
+
+/// What the peer has and how it behaves.
+#[derive(Default)]
+pub(crate) struct State {
+    /// By epoch and sequence.
+    pub(crate) records: BTreeMap<(u64, u64), Bytes>,
+    pub(crate) hellos: Vec<v1::ClientHello>,
+    pub(crate) lanes: Vec<v1::Lane>,
+    /// Records that came more than once, always with the same bytes.
+    pub(crate) repeated: u64,
+    /// After so many batches, keep this one and end the stream without an answer; counted down.
+    pub(crate) drop_unanswered: u32,
+    /// Sequences that are refused.
+    pub(crate) refused: BTreeSet<u64>,
+    /// Told at the hello as if they were known.
+    pub(crate) claimed_before: u64,
+    /// Answer with ranges instead of a position.
+    pub(crate) ranges_only: bool,
+}
+
+impl State {
+    fn durable_before(&self, epoch: u64) -> u64 {
+        let mut before = 1;
+        while self.records.contains_key(&(epoch, before)) || self.refused.contains(&before) {
+            before += 1;
+        }
+        match before {
+            1 => 0,
+            before => before,
+        }
+    }
+
+    pub(crate) fn bodies(&self) -> Vec<v1::record::Body> {
+        self.records
+            .values()
+            .map(|bytes| v1::Record::decode(bytes.clone()).expect("it is a record"))
+            .filter_map(|record| record.body)
+            .collect()
+    }
+
+    pub(crate) fn elevations(&self) -> Vec<u64> {
+        self.bodies()
+            .into_iter()
+            .filter_map(|body| match body {
+                v1::record::Body::Elevation(elevation) => {
+                    Some(elevation.process.expect("it has one").pid)
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Peer(Arc<Mutex<State>>);
+
+impl Peer {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics with it")
+    }
+
+    /// Serves until the token is cancelled.
+    pub(crate) async fn serve(&self) -> (SocketAddr, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await;
+        self.serve_on(listener.expect("it can listen"))
+    }
+
+    pub(crate) fn serve_on(&self, listener: TcpListener) -> (SocketAddr, CancellationToken) {
+        let address = listener.local_addr().expect("it has an address");
+        let stop = CancellationToken::new();
+        let (service, stopped) = (DeliveryServer::new(self.clone()), stop.clone());
+        tokio::spawn(async move {
+            let serving = tonic::transport::Server::builder()
+                .serve_with_incoming(service, TcpListenerStream::new(listener));
+            tokio::select! {
+                served = serving => served.expect("it serves"),
+                () = stopped.cancelled() => {}
+            }
+        });
+        (address, stop)
+    }
+
+    fn take(&self, batch: &v1::Batch) -> Option<v1::Ack> {
+        let list = open_batch(batch, &LIMITS).expect("batches keep the limits");
+        let mut state = self.state();
+        state.lanes.push(batch.lane());
+        let mut ack = v1::Ack {
+            epoch: batch.epoch,
+            ..v1::Ack::default()
+        };
+        for record in records(&list) {
+            let record = record.expect("the list is whole");
+            let name = RecordHead::scan(&record).expect("it has a head").name;
+            assert_eq!(name.epoch.0, batch.epoch);
+            if state.refused.contains(&name.sequence.0) {
+                ack.rejects.push(v1::Reject {
+                    sequence: name.sequence.0,
+                    code: v1::RejectCode::TooLarge.into(),
+                });
+                continue;
+            }
+            ack.durable_ranges.push(v1::SequenceRange {
+                first: name.sequence.0,
+                last: name.sequence.0,
+            });
+            let key = (name.epoch.0, name.sequence.0);
+            if let Some(before) = state.records.insert(key, record.clone()) {
+                assert_eq!(before, record, "a name means the same bytes for ever");
+                state.repeated += 1;
+            }
+        }
+        if state.drop_unanswered > 0 {
+            state.drop_unanswered -= 1;
+            return None;
+        }
+        if !state.ranges_only {
+            ack.durable_ranges.clear();
+            ack.durable_before = state.durable_before(batch.epoch);
+        }
+        Some(ack)
+    }
+}
+
+#[tonic::async_trait]
+impl Delivery for Peer {
+    type DeliverStream = ReceiverStream<Result<v1::CollectorMessage, Status>>;
+
+    async fn deliver(
+        &self,
+        request: Request<Streaming<v1::AgentMessage>>,
+    ) -> Result<Response<Self::DeliverStream>, Status> {
+        let (answers, waiting) = mpsc::channel(16);
+        let peer = self.clone();
+        let mut inbound = request.into_inner();
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = inbound.message().await {
+                let answer = match message.message.expect("no empty message") {
+                    Sent::Hello(hello) => {
+                        let mut state = peer.state();
+                        let before = state.durable_before(hello.epoch).max(state.claimed_before);
+                        state.claimed_before = 0;
+                        state.hellos.push(hello);
+                        Some(Answer::Hello(v1::ServerHello {
+                            durable_before: before,
+                            limits: Some(LIMITS),
+                            ..v1::ServerHello::default()
+                        }))
+                    }
+                    Sent::Batch(batch) => peer.take(&batch).map(Answer::Ack),
+                };
+                let Some(answer) = answer else {
+                    return;
+                };
+                let message = v1::CollectorMessage {
+                    message: Some(answer),
+                };
+                if answers.send(Ok(message)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(waiting)))
+    }
+}
