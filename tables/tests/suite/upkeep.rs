@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use datafusion::execution::context::SessionContext;
 use datafusion::physical_plan::displayable;
-use epm_tables::write::{COMPACT_FROM_FILES, Compaction};
+use epm_tables::write::COMPACT_FROM_FILES;
 use epm_tables::{Change, TableWriter};
 
 use crate::rows::{MONDAY, Tables, pairs, rows};
@@ -35,12 +35,9 @@ async fn joining_files_keeps_every_row_and_position() {
     let (day, files) = writer.compaction_candidates().expect("files to join");
     assert_eq!((day, files.len()), (Some(MONDAY), COMPACT_FROM_FILES));
     let done = writer.compact(day, files).await.expect("the files join");
-    let expected = Compaction {
-        removed: COMPACT_FROM_FILES,
-        added: 1,
-    };
-    assert_eq!(done, expected);
-    assert_eq!(writer.files_of(Some(MONDAY)).len(), 1);
+    assert_eq!(done.removed, COMPACT_FROM_FILES);
+    assert_eq!(done.file.rows, 2 * COMPACT_FROM_FILES as u64);
+    assert_eq!(writer.files_of(Some(MONDAY)), [done.file]);
     assert_eq!(tables.seen().await, before);
     assert_eq!(writer.position("log-0").await.expect("a position"), Some(1));
     assert_eq!(writer.compaction_candidates(), None);
@@ -54,19 +51,36 @@ async fn old_days_are_forgotten_and_the_first_kept_one_is_not() {
         add(&mut writer, MONDAY + day, 0..2).await;
     }
     assert_eq!(
-        writer.forget_before(MONDAY + 2).await.expect("it forgets"),
+        writer
+            .forget_before(MONDAY + 2, i64::MAX)
+            .await
+            .expect("it forgets"),
         4
     );
     assert_eq!(tables.seen().await, [(MONDAY + 2, 0), (MONDAY + 2, 1)]);
     let version = writer.version();
     assert_eq!(
         writer
-            .forget_before(MONDAY + 2)
+            .forget_before(MONDAY + 2, i64::MAX)
             .await
             .expect("nothing to do"),
         0
     );
     assert_eq!(writer.version(), version, "nothing to forget is no commit");
+}
+
+// Old records that were imported lately stay as long as new ones.
+#[tokio::test]
+async fn an_old_day_that_was_written_lately_is_kept() {
+    let tables = Tables::new();
+    let mut writer = tables.writer().await;
+    add(&mut writer, MONDAY, 0..2).await;
+    let written = writer.files_of(Some(MONDAY))[0].written_at_ms;
+    let forgotten = writer.forget_before(MONDAY + 1, written).await;
+    assert_eq!(forgotten.expect("nothing to do"), 0);
+    let forgotten = writer.forget_before(MONDAY + 1, written + 1).await;
+    assert_eq!(forgotten.expect("it forgets"), 2);
+    assert_eq!(tables.seen().await, []);
 }
 
 #[tokio::test]
@@ -75,7 +89,10 @@ async fn vacuum_leaves_what_kept_versions_need() {
     let mut writer = tables.writer().await;
     add(&mut writer, MONDAY, 0..2).await;
     add(&mut writer, MONDAY + 1, 0..2).await;
-    writer.forget_before(MONDAY + 1).await.expect("it forgets");
+    writer
+        .forget_before(MONDAY + 1, i64::MAX)
+        .await
+        .expect("it forgets");
     let before = tables.reader.at_version(1).await.expect("a version");
     assert_eq!(writer.vacuum().await.expect("it tidies"), 0);
     assert_eq!(pairs(&crate::rows::rows_of(&before).await).len(), 2);
@@ -95,7 +112,7 @@ async fn asked(tables: &Tables, condition: &str) -> (Vec<RecordBatch>, String) {
 }
 
 fn offsets(batches: &[RecordBatch]) -> Vec<(i32, i64)> {
-    batches.iter().flat_map(|batch| pairs(batch)).collect()
+    batches.iter().flat_map(pairs).collect()
 }
 
 #[tokio::test]
