@@ -6,6 +6,7 @@
 )]
 
 use std::fmt::Display;
+use std::io::Write as _;
 
 /// One line of a command's result.
 pub fn say(line: impl Display) {
@@ -20,4 +21,11 @@ pub fn note(line: impl Display) {
 /// Why a command failed.
 pub fn complain(failure: &crate::failure::Failure) {
     eprintln!("{failure}");
+}
+
+/// Replaces the last line beside the result, on a terminal.
+pub fn refresh(line: impl Display) {
+    eprint!("\r\x1b[K{line}");
+    // A terminal that is gone is no reason to stop.
+    let _ = std::io::stderr().flush();
 }

@@ -76,6 +76,11 @@ impl Fleet {
         Self(Arc::new(inner))
     }
 
+    /// When the programme begins, in microseconds since 1970.
+    pub fn start_us(&self) -> i64 {
+        self.0.start_us
+    }
+
     /// The machines, in order of their index.
     pub fn devices(&self) -> &[FleetDevice] {
         &self.0.devices

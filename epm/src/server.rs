@@ -1,0 +1,208 @@
+//! Every role in one process on one data folder: started in an order in which each finds what it needs, and stopped in
+//! the order in which records flow, so that what was acknowledged is also folded.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use epm_event_log::{EmbeddedConfig, EmbeddedLog, EventLog, LogError};
+use epm_query_api::http::metrics::SharedRegistry;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::data_folder::DataFolder;
+use crate::failure::{ExitCode, Failure};
+
+/// A stage in its task, with the way to stop it.
+pub(crate) struct Role {
+    name: &'static str,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Failure>>,
+}
+
+impl Role {
+    /// Runs `stage`, which ends when its token is cancelled.
+    pub(crate) fn start<F, E>(
+        name: &'static str,
+        stage: impl FnOnce(CancellationToken) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::error::Error + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let running = stage(stop.clone());
+        let task = tokio::spawn(async move {
+            running
+                .await
+                .map_err(|error| Failure::because(&format!("the {name} stopped"), &error))
+        });
+        Self { name, stop, task }
+    }
+
+    /// Resolves when the role ends by itself, which it never should.
+    pub(crate) async fn ended(&mut self) -> Failure {
+        match (&mut self.task).await {
+            Ok(Err(failure)) => failure,
+            Ok(Ok(())) => Failure::new(
+                ExitCode::Failed,
+                format!("the {} ended though nobody asked it to", self.name),
+                "",
+            ),
+            Err(error) => Failure::because(&format!("the {} failed", self.name), &error),
+        }
+    }
+
+    /// Asks the role to finish, and waits for it.
+    pub(crate) async fn finish(self) -> Result<(), Failure> {
+        self.stop.cancel();
+        if self.task.is_finished() {
+            // Its failure was told when it ended.
+            return Ok(());
+        }
+        match self.task.await {
+            Ok(ended) => ended,
+            Err(error) => Err(Failure::because(
+                &format!("the {} failed", self.name),
+                &error,
+            )),
+        }
+    }
+
+    /// Runs until `stop` or until the role fails; then ends it.
+    pub(crate) async fn until(mut self, stop: CancellationToken) -> Result<(), Failure> {
+        tokio::select! {
+            () = stop.cancelled() => self.finish().await,
+            failure = self.ended() => Err(failure),
+        }
+    }
+}
+
+/// Every role, running.
+pub(crate) struct Server {
+    collector: Role,
+    processor: Role,
+    query_api: Role,
+    /// Where people read.
+    pub(crate) http: SocketAddr,
+    /// Where agents deliver.
+    pub(crate) grpc: SocketAddr,
+}
+
+impl Server {
+    /// Starts every role on `folder`. The listeners are bound, so that nothing was opened where one was not to be had.
+    pub(crate) fn start(
+        folder: &DataFolder,
+        http: TcpListener,
+        grpc: TcpListener,
+    ) -> Result<Self, Failure> {
+        let address = |listener: &TcpListener| {
+            listener
+                .local_addr()
+                .map_err(|error| Failure::because("an address cannot be read", &error))
+        };
+        let (http_address, grpc_address) = (address(&http)?, address(&grpc)?);
+        let log = open_log(&folder.log())?;
+        let tables = folder_url(&folder.tables())?;
+        let registry = new_registry();
+        let processor = {
+            let (log, registry) = (Arc::clone(&log), Arc::clone(&registry));
+            let config = epm_processor::Config::new(tables.clone());
+            Role::start("processor", |stop| {
+                epm_processor::run(config, log, registry, stop)
+            })
+        };
+        let query_api = query_api(&tables, http, &registry);
+        let collector = collector(grpc, log, registry);
+        Ok(Self {
+            collector,
+            processor,
+            query_api,
+            http: http_address,
+            grpc: grpc_address,
+        })
+    }
+
+    /// Resolves when a role ends by itself.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        tokio::select! {
+            failure = self.collector.ended() => failure,
+            failure = self.processor.ended() => failure,
+            failure = self.query_api.ended() => failure,
+        }
+    }
+
+    /// Stops taking records, folds what is durable, then stops answering.
+    pub(crate) async fn finish(self) -> Result<(), Failure> {
+        let ended = [
+            self.collector.finish().await,
+            self.processor.finish().await,
+            self.query_api.finish().await,
+        ];
+        ended.into_iter().collect()
+    }
+}
+
+/// The collector on `listener`.
+pub(crate) fn collector(
+    listener: TcpListener,
+    log: Arc<dyn EventLog>,
+    registry: SharedRegistry,
+) -> Role {
+    let config = epm_collector::Config::default();
+    Role::start("collector", |stop| {
+        epm_collector::run(config, listener, log, registry, stop)
+    })
+}
+
+/// The query API on `listener`.
+pub(crate) fn query_api(tables: &Url, listener: TcpListener, registry: &SharedRegistry) -> Role {
+    let config = epm_query_api::Config {
+        tables: tables.to_string(),
+    };
+    let registry = Arc::clone(registry);
+    Role::start("query API", |stop| {
+        epm_query_api::run(config, listener, registry, stop)
+    })
+}
+
+/// Metrics of one process.
+pub(crate) fn new_registry() -> SharedRegistry {
+    Arc::new(Mutex::new(prometheus_client::registry::Registry::default()))
+}
+
+/// The event log in `folder`, for appending.
+pub(crate) fn open_log(folder: &Path) -> Result<Arc<dyn EventLog>, Failure> {
+    match EmbeddedLog::open(folder, EmbeddedConfig::default()) {
+        Ok(log) => Ok(Arc::new(log)),
+        Err(error) => Err(log_failure(&error)),
+    }
+}
+
+/// What a log that cannot be opened means for the command.
+pub(crate) fn log_failure(error: &LogError) -> Failure {
+    let code = match error {
+        LogError::Locked { .. } => ExitCode::InUse,
+        _ => ExitCode::DataFolder,
+    };
+    Failure::because("the event log cannot be opened", error).with(code, "")
+}
+
+/// The address of a local folder.
+pub(crate) fn folder_url(folder: &Path) -> Result<Url, Failure> {
+    let unusable = |why: String| {
+        let message = format!("{}: {why}", folder.display());
+        Failure::new(
+            ExitCode::DataFolder,
+            message,
+            "Name a folder that this user may write.",
+        )
+    };
+    std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
+    let absolute = folder
+        .canonicalize()
+        .map_err(|error| unusable(error.to_string()))?;
+    Url::from_directory_path(absolute).map_err(|()| unusable("not a folder".to_owned()))
+}

@@ -1,0 +1,89 @@
+//! `epm verify` and `epm rebuild`: the tables against the log, of a server that is not running.
+
+use epm_processor::{Config, Verification};
+
+use crate::cli::StoresArgs;
+use crate::data_folder::{DataFolder, log_below};
+use crate::failure::{ExitCode, Failure};
+use crate::server::{folder_url, open_log};
+use crate::terminal::say;
+
+/// Folds the log again and compares.
+pub(crate) async fn verify(args: StoresArgs) -> Result<(), Failure> {
+    let folder = existing(&args)?;
+    let log = open_log(&folder.log())?;
+    let config = Config::new(folder_url(&folder.tables())?);
+    let found = epm_processor::verify(config, &*log)
+        .await
+        .map_err(|error| Failure::because("the tables cannot be verified", &error))?;
+    print(&found);
+    if found.is_sound() {
+        say("the tables are what the event log says");
+        return Ok(());
+    }
+    Err(Failure::new(
+        ExitCode::Different,
+        "the tables are not what the event log says",
+        "Run `epm rebuild` with the same --data to replace them, and find out who else writes to that folder.",
+    ))
+}
+
+fn print(found: &Verification) {
+    say(format_args!(
+        "{:<14} {:>12} {:>12} {:>10}",
+        "table", "folded rows", "rows held", "differing"
+    ));
+    for table in &found.tables {
+        say(format_args!(
+            "{:<14} {:>12} {:>12} {:>10}  {}",
+            table.table,
+            table.folded,
+            table.held,
+            table.differing,
+            table.examples.join(" ")
+        ));
+    }
+    let chain = &found.chain;
+    say(format_args!(
+        "{} log entries; hash chains: {} links hold, {} begin after a gap, {} are broken",
+        found.entries, chain.linked, chain.unlinked, chain.broken
+    ));
+    if found.is_trimmed {
+        say(
+            "retention trimmed the log: older rows were not compared, usage was compared with elevations",
+        );
+    }
+}
+
+/// Replaces the tables.
+pub(crate) async fn rebuild(args: StoresArgs) -> Result<(), Failure> {
+    let folder = existing(&args)?;
+    let log = open_log(&folder.log())?;
+    let config = Config::new(folder_url(&folder.tables())?);
+    let rebuilt = epm_processor::rebuild(config, &*log)
+        .await
+        .map_err(|error| Failure::because("the tables cannot be rebuilt", &error))?;
+    for (table, rows) in &rebuilt.rows {
+        say(format_args!("{table:<14} {rows:>12} rows"));
+    }
+    if rebuilt.is_trimmed {
+        say(
+            "retention trimmed the log: usage was made again from elevations, the other tables were left",
+        );
+    } else {
+        say(format_args!("folded {} log entries", rebuilt.entries));
+    }
+    Ok(())
+}
+
+/// The data folder, which must be one already: these commands make none.
+fn existing(args: &StoresArgs) -> Result<DataFolder, Failure> {
+    if log_below(&args.data).is_dir() {
+        return DataFolder::open(&args.data);
+    }
+    Err(Failure::new(
+        ExitCode::DataFolder,
+        format!("--data {}: there is no event log", args.data.display()),
+        "Name the data folder of a server.",
+    ))
+}
