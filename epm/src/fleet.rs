@@ -23,6 +23,8 @@ use crate::failure::Failure;
 const CHUNK: usize = 500;
 /// Time between two elevations of one device in live traffic, for each device of the fleet: the fleet has one a second.
 const GAP_PER_DEVICE: Duration = Duration::from_secs(1);
+/// Often, so that somebody who watches sees the fleet's state change.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// When a device that is late delivers what it held back: long enough to be seen.
 const LATE_AFTER: Duration = Duration::from_secs(20);
 /// How long the end waits for a device's last records.
@@ -108,9 +110,10 @@ fn start_agent(
     config.agent_id = uuid::Uuid::parse_str(&device.device_id)
         .ok()
         .map(AgentId::from);
-    if matches!(device.presence, Presence::Silent { .. }) {
-        config.heartbeat_interval = None;
-    }
+    config.heartbeat_interval = match device.presence {
+        Presence::Silent { .. } => None,
+        _ => Some(HEARTBEAT_INTERVAL),
+    };
     Agent::start(config).map_err(|error| {
         Failure::because(
             &format!("the agent of {} cannot start", device.name),
@@ -184,7 +187,8 @@ impl Life {
             device_name: self.device.name.clone(),
             os_version: self.device.os_version.clone(),
             effective_scope: v1::ReportingScope::All.into(),
-            interval_s: 60,
+            // So short that it counts as silent at once.
+            interval_s: 1,
             ..Default::default()
         };
         Observation {

@@ -24,7 +24,8 @@ pub fn start(command: &Command, chosen: Option<LogLevel>) {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     let others = ours.min(LevelFilter::WARN);
-    let mut directives = others.to_string();
+    // Its kernel calls a table that does not exist yet an error; we make it and say so where it matters.
+    let mut directives = format!("{others},buoyant_kernel=off,delta_kernel=off");
     for name in [
         "epm",
         "epm_agent",
