@@ -68,9 +68,10 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Failure> {
     let recorded = fleet.finish().await;
     let finished = server.finish().await;
     if let Ok(status) = engine.status().await {
-        let records = status.completeness.records;
+        let held = &status.completeness;
         say(format_args!(
-            "stored {records} records of {recorded} that the devices recorded; nothing was lost"
+            "devices recorded {recorded} elevations and exits; {} records are stored with heartbeats, {} are missing, {} lost",
+            held.records, held.missing_records, held.lost_records
         ));
     }
     drop(folder);
