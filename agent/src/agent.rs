@@ -344,6 +344,13 @@ impl Agent {
         }
     }
 
+    /// Waits until something was recorded or a collector answered; false where nothing happened for `patience`.
+    pub async fn wait_for_news(&self, patience: Duration) -> bool {
+        let mut news = self.shared.news();
+        let changed = tokio::time::timeout(patience, news.changed()).await;
+        matches!(changed, Ok(Ok(())))
+    }
+
     /// How the agent is.
     pub async fn status(&self) -> AgentStatus {
         let spool = self.on_spool(|spool| (spool.next(), spool.depth())).await;
@@ -437,11 +444,13 @@ async fn write(
         let Ok(committed) = committing.await else {
             return;
         };
+        if committed.is_ok() {
+            shared.tell();
+        }
         let outcome = committed.map_err(Arc::new);
         for answer in answers {
             // An observer that no longer waits does not need to know.
             let _ = answer.send(outcome.clone());
         }
-        shared.tell();
     }
 }

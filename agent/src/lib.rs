@@ -1,6 +1,7 @@
 //! The agent: sources, spool and uplink of one device.
 
 mod agent;
+pub mod cli;
 pub mod clock;
 pub mod disk;
 mod heartbeat;

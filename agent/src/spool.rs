@@ -7,6 +7,7 @@
 pub mod acknowledged;
 mod eviction;
 mod limits;
+mod look;
 pub mod mint;
 mod recovery;
 pub mod segment;
@@ -30,6 +31,7 @@ pub use limits::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_SEGMENT_BYTES, MAX_COMMIT_OBSERVATIONS, SpoolError,
     SpoolLimits, WhenFull,
 };
+pub use look::class_name;
 use mint::{Mint, loss_observation};
 use recovery::{CURSOR_NAME, Found, Life, Recovered, recover};
 use tail::Tail;
@@ -201,19 +203,31 @@ impl Spool {
                 given: observations.len(),
             });
         }
-        let bytes = self.file_bytes();
-        if self.limits.when_full == WhenFull::Refuse && bytes >= self.limits.max_bytes {
-            return Err(SpoolError::Full {
-                bytes,
-                limit: self.limits.max_bytes,
-            });
-        }
+        self.refuse_where_full()?;
         self.commit(observations)?;
         self.set_damage_aside();
         if let Err(error) = self.make_room() {
             tracing::warn!(%error, "the spool could not make room");
         }
         Ok(())
+    }
+
+    fn refuse_where_full(&mut self) -> Result<(), SpoolError> {
+        if self.limits.when_full == WhenFull::Evict {
+            return Ok(());
+        }
+        // The last segment's worth stays free, so that a later start that may evict has nothing to evict.
+        let limit = self
+            .limits
+            .max_bytes
+            .saturating_sub(self.limits.segment_bytes);
+        if self.file_bytes() >= limit {
+            self.tidy()?;
+        }
+        match self.file_bytes() {
+            bytes if bytes >= limit => Err(SpoolError::Full { bytes, limit }),
+            _ => Ok(()),
+        }
     }
 
     /// Counts records that could not be spooled because the disk was full; told with the next commit.

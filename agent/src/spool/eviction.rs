@@ -9,7 +9,7 @@ use epm_proto::v1;
 
 use super::recovery::Segment;
 use super::segment::{Group, HEADER_BYTES, Header};
-use super::{Spool, SpoolError};
+use super::{Spool, SpoolError, WhenFull};
 use crate::clock::now_us;
 use crate::disk::replace;
 
@@ -37,6 +37,9 @@ impl Spool {
         let oldest = now_us() - self.limits.max_age.as_micros() as i64;
         while let Some(victim) = self.expired(oldest) {
             self.evict(victim)?;
+        }
+        if self.limits.when_full == WhenFull::Refuse {
+            return Ok(());
         }
         if self.file_bytes() > self.limits.max_bytes {
             self.tidy()?;

@@ -1,5 +1,6 @@
 //! What the agent promises, proved from outside its code.
 
+mod cli;
 mod counted;
 mod evtx;
 mod import;

@@ -355,7 +355,7 @@ fn what_is_too_old_is_given_up_and_counted() {
 fn a_spool_that_may_not_evict_refuses_until_there_is_room() {
     let state = tempfile::tempdir().expect("a folder");
     let limits = SpoolLimits {
-        max_bytes: 2_000,
+        max_bytes: 3_000,
         when_full: WhenFull::Refuse,
         ..small()
     };

@@ -1,0 +1,179 @@
+//! The command line of the agent: what can be asked and how it answers. The work itself is in the library.
+
+pub mod failure;
+mod import;
+pub mod logging;
+mod run;
+mod spool;
+pub mod terminal;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use failure::{ExitCode, Failure};
+
+/// Where `epm serve` listens unless told otherwise.
+const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:8443";
+/// Where the state is when root runs the agent.
+const SYSTEM_STATE: &str = "/var/lib/epm-agent";
+/// Where it is below the home folder otherwise.
+const USER_STATE: &str = ".local/state/epm-agent";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the command line is wrong
+  3  another agent uses the state folder
+  4  a file could not be read or is of no known format
+  5  the disk is full
+  6  records wait in the spool: the collector was not reached in time";
+
+/// Records elevations on this device and delivers them to a collector.
+#[derive(Debug, Parser)]
+#[command(name = "epm-agent", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// Where the collector is; http:// reaches this device only.
+    #[arg(long, value_name = "URL", global = true, env = "EPM_COLLECTOR", default_value = DEFAULT_COLLECTOR)]
+    pub collector: String,
+    /// Folder of identity and spool [default: /var/lib/epm-agent for root, else ~/.local/state/epm-agent].
+    #[arg(long, value_name = "DIR", global = true, env = "EPM_STATE")]
+    pub state: Option<PathBuf>,
+    /// How much to log to standard error [default: info for run, else error].
+    #[arg(long, value_name = "LEVEL", global = true, env = "EPM_LOG_LEVEL")]
+    pub log_level: Option<LogLevel>,
+}
+
+/// How much to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Deliver what waits and say every minute that this device lives, until Ctrl-C or SIGTERM.
+    Run,
+    /// Say who this agent is and what waits to be delivered.
+    Status(StatusArgs),
+    /// List the records that wait to be delivered, oldest first.
+    Queue(QueueArgs),
+    /// Read elevations from files and deliver them.
+    Import(ImportArgs),
+}
+
+/// Options of `status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Answer as one JSON object.
+    #[arg(long, env = "EPM_JSON")]
+    pub json: bool,
+}
+
+/// Options of `queue`.
+#[derive(Clone, Debug, Args)]
+pub struct QueueArgs {
+    /// Records to list at most.
+    #[arg(long, value_name = "N", env = "EPM_LIMIT", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// How to print what a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// For people.
+    Text,
+    /// One JSON object a file, one a line.
+    Json,
+}
+
+/// Options of `import`.
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// Windows event logs (.evtx), or logs of sudo: auth.log, its own log file, its JSON event log, log.json of an I/O log.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Only say what the files hold: no collector and no state folder is needed.
+    #[arg(long, env = "EPM_DRY_RUN")]
+    pub dry_run: bool,
+    /// How to print what the files hold.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "EPM_SUMMARY",
+        default_value = "text"
+    )]
+    pub summary: SummaryFormat,
+    /// Time zone of stamps that name none, such as Europe/Berlin [default: the zone of this device].
+    #[arg(long, value_name = "ZONE", env = "EPM_ZONE")]
+    pub zone: Option<String>,
+    /// How long to wait for a collector that does not answer before leaving records in the spool.
+    #[arg(long, value_name = "DURATION", env = "EPM_WAIT", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub wait: Duration,
+}
+
+/// Runs a command.
+///
+/// # Errors
+///
+/// The failure to show, with its exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Run => on_runtime(run::run(cli.place)),
+        Command::Status(args) => spool::status(&cli.place, &args),
+        Command::Queue(args) => spool::queue(&cli.place, &args),
+        Command::Import(args) if args.dry_run => import::dry_run(&args),
+        Command::Import(args) => on_runtime(import::import(cli.place, args)),
+    }
+}
+
+fn on_runtime(work: impl std::future::Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("cannot start", &error))?;
+    runtime.block_on(work)
+}
+
+impl Place {
+    /// The state folder that was asked for, or the one that this user has.
+    ///
+    /// # Errors
+    ///
+    /// Where none was asked for and the user has no home.
+    pub fn state_dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(state) = &self.state {
+            return Ok(state.clone());
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ok(PathBuf::from(SYSTEM_STATE));
+        }
+        match std::env::var_os("HOME").filter(|home| !home.is_empty()) {
+            Some(home) => Ok(PathBuf::from(home).join(USER_STATE)),
+            None => Err(Failure::new(
+                ExitCode::Usage,
+                "this user has no home folder to keep state in",
+                "Name a folder with --state DIR.",
+            )),
+        }
+    }
+}
