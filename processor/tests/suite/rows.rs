@@ -157,11 +157,11 @@ async fn what_cannot_be_folded_is_a_dead_letter_and_the_rest_goes_on() {
     let good = spool.record(&[], START_US, Body::Elevation(elevation("a.exe", "ann")));
     let cut = good.slice(..good.len() - 3);
     let refused = v1::RejectedRecord {
-        agent_id: vec![1; 16].into(),
+        agent_id: vec![1; 16],
         epoch: 1,
         sequence: 2,
         code: v1::RejectCode::TooLarge.into(),
-        record: vec![5; 10].into(),
+        record: vec![5; 10],
         record_bytes: 9_000_000,
     };
     let entries = vec![

@@ -44,14 +44,14 @@ impl Spool {
         event_id[1] = self.agent;
         event_id[8..].copy_from_slice(&self.sequence.to_be_bytes());
         let record = v1::Record {
-            agent_id: vec![self.agent; 16].into(),
+            agent_id: vec![self.agent; 16],
             epoch: 1,
             sequence: self.sequence,
-            previous_hash: std::mem::take(&mut self.previous).into(),
-            event_id: event_id.to_vec().into(),
+            previous_hash: std::mem::take(&mut self.previous),
+            event_id: event_id.to_vec(),
             observed_at_us,
             schema_version: 1,
-            source_event_key: key.to_vec().into(),
+            source_event_key: key.to_vec(),
             agent_version: "1.0".to_owned(),
             body: Some(body),
             ..Default::default()
@@ -105,7 +105,7 @@ pub(crate) fn process_start(sensor: v1::SensorKind, program: &str, pid: u64) -> 
 
 pub(crate) fn exit(start_key: &[u8], started_us: i64, code: i64) -> Body {
     Body::ElevationExit(v1::ElevationExit {
-        start_key: start_key.to_vec().into(),
+        start_key: start_key.to_vec(),
         start_observed_at_us: started_us,
         result_code: Some(code),
         ..Default::default()
