@@ -6,4 +6,7 @@
     reason = "a test that cannot go on should say where, and what a test leaves out it says in a line"
 )]
 
+mod import;
+mod kill;
+mod programs;
 mod tidy;
