@@ -23,5 +23,6 @@ pub fn start(cli: &Cli) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(directives))
         .with_writer(std::io::stderr)
+        .with_ansi(super::terminal::is_watched())
         .try_init();
 }
