@@ -1,0 +1,72 @@
+//! Where a benchmark runs: the machine, its load, the file system. It must not change any of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::terminal::say;
+
+/// Ticks of CPU time in `/proc` per second: the same on every Linux that these programs run on.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// CPU time of the process so far, all its threads.
+pub(crate) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may hold spaces; user and system time are the 14th and 15th field.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());
+    let ticks = ticks(11).zip(ticks(12)).map_or(0, |(user, sys)| user + sys);
+    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// Most resident memory of the process so far, in bytes.
+pub(crate) fn peak_of(process: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib.unwrap_or(0) << 10)
+}
+
+/// Kind of the file system that holds `folder`.
+fn file_system(folder: &Path) -> String {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mut best = ("/", "unknown");
+    for mount in mounts.lines() {
+        let mut words = mount.split_whitespace().skip(1);
+        if let (Some(point), Some(kind)) = (words.next(), words.next())
+            && folder.starts_with(point)
+            && point.len() >= best.0.len()
+        {
+            best = (point, kind);
+        }
+    }
+    best.1.to_owned()
+}
+
+fn first_of(path: &str, key: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(key));
+    let value = line.and_then(|line| line.split_once(':')).map(|(_, v)| v);
+    value.unwrap_or("unknown").trim().to_owned()
+}
+
+/// The load averages of the last minute, five and fifteen.
+pub(crate) fn load_average() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Says where and under which load the run begins: without it a figure is worth nothing.
+pub(crate) fn introduce(folder: &Path) {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    say(format_args!(
+        "machine: {cores} cores of {}, {} memory, data on {}; load average before the run {}",
+        first_of("/proc/cpuinfo", "model name"),
+        first_of("/proc/meminfo", "MemTotal"),
+        file_system(folder),
+        load_average(),
+    ));
+}
