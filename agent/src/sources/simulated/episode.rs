@@ -109,17 +109,12 @@ pub(super) fn episode(
     let key = leaves_exit.then(|| start_key(fleet, device, start_us, &elevation));
     let started = observation(start_us, key, elevation);
     if let Some(start_key) = key {
+        let end = exit(program.kind, start_key, start_us, end_us, draw);
         seen.push(Observation {
             observed_at_us: end_us,
             source_key: None,
             class: started.class,
-            body: v1::record::Body::ElevationExit(exit(
-                program.kind,
-                start_key,
-                start_us,
-                end_us,
-                draw,
-            )),
+            body: v1::record::Body::ElevationExit(end),
         });
     }
     seen.push(started);

@@ -117,37 +117,8 @@ impl Load {
             rule_id: uuid_text(&[b"rule", program.product.as_bytes()])[..8].to_owned(),
             ..v1::Policy::default()
         });
+        let elevation = decided(managed, denied);
         v1::Elevation {
-            outcome: if denied {
-                v1::Outcome::Denied
-            } else {
-                v1::Outcome::Elevated
-            }
-            .into(),
-            management: if managed {
-                v1::Management::Managed
-            } else {
-                v1::Management::Unmanaged
-            }
-            .into(),
-            decision_source: if managed {
-                v1::DecisionSource::Rule
-            } else {
-                v1::DecisionSource::None
-            }
-            .into(),
-            elevation_type: match (managed, denied) {
-                (true, true) => v1::ElevationType::Deny,
-                (true, false) => v1::ElevationType::UserConfirmed,
-                (false, _) => v1::ElevationType::Unmanaged,
-            }
-            .into(),
-            trigger: if managed {
-                v1::Trigger::RunWithElevatedAccess
-            } else {
-                v1::Trigger::OsRunas
-            }
-            .into(),
             sensor: v1::SensorKind::Simulated.into(),
             account_class: v1::AccountClass::Person.into(),
             user: Some(v1::User {
@@ -174,10 +145,9 @@ impl Load {
                 ..v1::Process::default()
             }),
             policy,
-            ..v1::Elevation::default()
+            ..elevation
         }
     }
-
     // UUIDv7: milliseconds, then random bits.
     fn event_id(&mut self, at_us: i64) -> [u8; 16] {
         let mut random = [0_u8; 10];
@@ -186,5 +156,42 @@ impl Load {
         uuid::Builder::from_unix_timestamp_millis(millis, &random)
             .into_uuid()
             .into_bytes()
+    }
+}
+
+/// How it was decided and carried out.
+fn decided(managed: bool, denied: bool) -> v1::Elevation {
+    v1::Elevation {
+        outcome: if denied {
+            v1::Outcome::Denied
+        } else {
+            v1::Outcome::Elevated
+        }
+        .into(),
+        management: if managed {
+            v1::Management::Managed
+        } else {
+            v1::Management::Unmanaged
+        }
+        .into(),
+        decision_source: if managed {
+            v1::DecisionSource::Rule
+        } else {
+            v1::DecisionSource::None
+        }
+        .into(),
+        elevation_type: match (managed, denied) {
+            (true, true) => v1::ElevationType::Deny,
+            (true, false) => v1::ElevationType::UserConfirmed,
+            (false, _) => v1::ElevationType::Unmanaged,
+        }
+        .into(),
+        trigger: if managed {
+            v1::Trigger::RunWithElevatedAccess
+        } else {
+            v1::Trigger::OsRunas
+        }
+        .into(),
+        ..v1::Elevation::default()
     }
 }
