@@ -102,7 +102,17 @@ fn find_later(
     let mut at = position + 1;
     while at + ENTRY_HEADER_BYTES as u64 <= window.file_bytes {
         let chunk = window.at_least(at, ENTRY_HEADER_BYTES)?;
-        for shift in 0..=chunk.len().saturating_sub(ENTRY_HEADER_BYTES) {
+        let last = chunk.len().saturating_sub(ENTRY_HEADER_BYTES);
+        let mut next = 0;
+        while next <= last {
+            // Segments are written ahead with zeros, and no entry's header is all zeros: its durable end is not.
+            let zeros = leading_zeros(&chunk[next..]);
+            if zeros >= ENTRY_HEADER_BYTES {
+                next += zeros - ENTRY_HEADER_BYTES + 1;
+                continue;
+            }
+            let shift = next;
+            next += 1;
             let candidate = EntryHeader::read(&chunk[shift..])
                 // An offset can be ahead only by as many entries as fit before it.
                 .filter(|header| {
@@ -118,6 +128,21 @@ fn find_later(
         at += (chunk.len() - ENTRY_HEADER_BYTES + 1) as u64;
     }
     Ok(None)
+}
+
+/// How many bytes at the start are zero. Compared in blocks, because whole segments of them are looked through.
+fn leading_zeros(bytes: &[u8]) -> usize {
+    const BLOCK: [u8; 4096] = [0; 4096];
+    let mut zeros = 0;
+    while bytes[zeros..].starts_with(&BLOCK) {
+        zeros += BLOCK.len();
+    }
+    let rest = &bytes[zeros..];
+    zeros
+        + rest
+            .iter()
+            .position(|byte| *byte != 0)
+            .unwrap_or(rest.len())
 }
 
 /// A stretch of the file in memory.
