@@ -85,6 +85,10 @@ impl Writer {
             }
             self.commit(group);
         }
+        // A thread that still writes zeroes would write them into the segment that the next opening of this log begins.
+        for active in &mut self.partitions {
+            let _ = active.prepared.take().map(std::thread::JoinHandle::join);
+        }
     }
 
     fn commit(&mut self, group: Vec<Append>) {

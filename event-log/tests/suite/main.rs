@@ -4,6 +4,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod closing;
 mod faults;
 mod recovery;
 
