@@ -316,7 +316,7 @@ fn tiles(totals: &Totals, status: &crate::DataStatus, window: &str) -> Vec<Tile>
             elevations.and("outcome", "denied"),
         ),
         tile(
-            "People",
+            "Users",
             figures::count(totals.users),
             format!("on {} devices", figures::count(totals.devices)),
             in_window(&report_path("by-user"), window),
@@ -374,12 +374,12 @@ fn application(row: Row<'_>, window: &str) -> (String, String, Address) {
     let link = in_window(&report_path("elevations"), window)
         .and("product_name", &group(&product))
         .and("file_name", &group(&file));
-    let people = row.count("users").unsigned_abs();
-    let people = health::plural(people, "person", "people");
+    // A system account is a user and not a person.
+    let users = health::plural(row.count("users").unsigned_abs(), "user", "users");
     let (name, detail) = match (product, file) {
-        (Some(product), Some(file)) => (product, format!("{file} · {people}")),
-        (Some(name), None) | (None, Some(name)) => (name, people),
-        (None, None) => ("(no name)".to_owned(), people),
+        (Some(product), Some(file)) => (product, format!("{file} · {users}")),
+        (Some(name), None) | (None, Some(name)) => (name, users),
+        (None, None) => ("(no name)".to_owned(), users),
     };
     (neutralised(&name), neutralised(&detail), link)
 }

@@ -61,7 +61,7 @@ async fn the_overview_shows_the_numbers_of_rest() {
     assert_eq!(totals["total"], 12, "{rest}");
     for (label, number) in [
         ("Elevations", &totals["total"]),
-        ("People", &totals["users"]),
+        ("Users", &totals["users"]),
     ] {
         let start = format!("<span class=\"label\">{label}</span> <strong>");
         assert_eq!(
