@@ -196,7 +196,8 @@ fn view(window: &'static str, answers: &Answers) -> Overview {
     let now = Timestamp::now();
     let totals = Totals::of(&answers.totals);
     let status = &answers.days.status;
-    let untouched = status.completeness.devices == 0 && status.as_of.version.is_none();
+    // The processor makes its tables when it starts, so that a table is there says nothing.
+    let untouched = status.completeness.devices == 0 && totals.total == 0;
     let heading = WINDOWS.iter().find(|(known, ..)| *known == window);
     Overview {
         frame: Frame::new("Overview", "/"),
