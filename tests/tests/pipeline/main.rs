@@ -6,6 +6,10 @@
     reason = "a test that cannot go on should say where, and what a test leaves out it says in a line"
 )]
 
+mod browser;
+mod components;
+mod engines;
+mod house;
 mod import;
 mod kill;
 mod programs;
