@@ -1,4 +1,6 @@
-//! A bounded set of sequences, kept as ranges. It may forget what it was told; it must never claim what it was not.
+//! A bounded set of sequences. It may forget what it was told; it must never claim what it was not.
+
+use epm_proto::ranges;
 
 /// Ranges that one set keeps. An agent has one range, or a few around records that it evicted; a hole in every second
 /// place of the largest batch still fits.
@@ -7,63 +9,42 @@ pub(crate) const MAX_RANGES: usize = 4096;
 /// Sequences, as ranges in order that neither overlap nor touch. Both ends are inclusive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RangeSet {
-    ranges: Vec<(u64, u64)>,
+    held: ranges::RangeSet,
 }
 
 impl RangeSet {
-    pub(crate) fn contains(&self, sequence: u64) -> bool {
-        let after = self.ranges.partition_point(|range| range.0 <= sequence);
-        after > 0 && self.ranges[after - 1].1 >= sequence
-    }
-
     /// Adds one sequence; true where it was not there.
     pub(crate) fn insert(&mut self, sequence: u64) -> bool {
-        // The next record of an agent, nearly always.
-        if let Some(last) = self.ranges.last_mut()
-            && last.1 != u64::MAX
-            && last.1 + 1 == sequence
-        {
-            last.1 = sequence;
-            return true;
-        }
-        let new = !self.contains(sequence);
-        if new {
-            self.insert_range(sequence, sequence);
-        }
-        new
+        let is_new = self.held.insert(sequence);
+        self.bound();
+        is_new
     }
 
     /// Adds `first` to `last`, and joins what touches them.
     pub(crate) fn insert_range(&mut self, first: u64, last: u64) {
-        let from = self
-            .ranges
-            .partition_point(|range| range.1.saturating_add(1) < first);
-        let to = self
-            .ranges
-            .partition_point(|range| range.0 <= last.saturating_add(1));
-        let joined = self.ranges[from..to]
-            .iter()
-            .fold((first, last), |joined, range| {
-                (joined.0.min(range.0), joined.1.max(range.1))
-            });
-        self.ranges.splice(from..to, [joined]);
-        if self.ranges.len() > MAX_RANGES {
+        self.held.insert_range(first, last);
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        let ranges = self.held.ranges();
+        if ranges.len() > MAX_RANGES {
             // The oldest island goes: its records were acknowledged longest ago. The run from the start stays, because
             // it is what the agent is told first.
-            let oldest = usize::from(self.ranges[0].0 <= 1);
-            self.ranges.remove(oldest);
+            let oldest = usize::from(ranges[0].0 <= 1);
+            self.held.forget(oldest);
         }
     }
 
     pub(crate) fn extend(&mut self, other: &Self) {
-        for (first, last) in &other.ranges {
+        for (first, last) in other.held.ranges() {
             self.insert_range(*first, *last);
         }
     }
 
     /// Every sequence from 1 to below this one is in the set; 0 where not even the first is.
     pub(crate) fn durable_before(&self) -> u64 {
-        match self.ranges.first() {
+        match self.held.ranges().first() {
             Some((0 | 1, last)) => last.saturating_add(1),
             _ => 0,
         }
@@ -71,15 +52,26 @@ impl RangeSet {
 
     /// The newest `limit` ranges that end at or beyond `from`, in order.
     pub(crate) fn beyond(&self, from: u64, limit: usize) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let start = self.ranges.partition_point(|range| range.1 < from);
-        let start = start.max(self.ranges.len().saturating_sub(limit));
-        self.ranges[start..].iter().copied()
+        let ranges = self.held.ranges();
+        let start = ranges.partition_point(|range| range.1 < from);
+        let start = start.max(ranges.len().saturating_sub(limit));
+        ranges[start..].iter().copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl RangeSet {
+        fn ranges(&self) -> &[(u64, u64)] {
+            self.held.ranges()
+        }
+
+        fn contains(&self, sequence: u64) -> bool {
+            self.held.contains(sequence)
+        }
+    }
 
     fn set(sequences: &[u64]) -> RangeSet {
         let mut set = RangeSet::default();
@@ -91,7 +83,7 @@ mod tests {
 
     #[test]
     fn sequences_in_any_order_join_into_the_same_ranges() {
-        assert_eq!(set(&[5, 1, 3, 2, 9, 4]).ranges, [(1, 5), (9, 9)]);
+        assert_eq!(set(&[5, 1, 3, 2, 9, 4]).ranges(), [(1, 5), (9, 9)]);
         assert_eq!(set(&[1, 2, 3, 4, 5, 9]), set(&[9, 5, 4, 3, 2, 1]));
     }
 
@@ -116,7 +108,7 @@ mod tests {
     fn a_range_swallows_what_it_covers() {
         let mut set = set(&[1, 5, 7, 20]);
         set.insert_range(4, 8);
-        assert_eq!(set.ranges, [(1, 1), (4, 8), (20, 20)]);
+        assert_eq!(set.ranges(), [(1, 1), (4, 8), (20, 20)]);
         assert!(set.contains(6) && !set.contains(3) && !set.contains(9));
     }
 
@@ -126,7 +118,7 @@ mod tests {
         for island in 0..MAX_RANGES as u64 {
             set.insert(10 + 2 * island);
         }
-        assert_eq!(set.ranges.len(), MAX_RANGES);
+        assert_eq!(set.ranges().len(), MAX_RANGES);
         assert!(set.contains(1) && !set.contains(10) && set.contains(12));
     }
 

@@ -96,6 +96,13 @@ impl RangeSet {
         &self.ranges
     }
 
+    /// Forgets the range at `index` of [`RangeSet::ranges`], where there is one: how an owner bounds a set.
+    pub fn forget(&mut self, index: usize) {
+        if index < self.ranges.len() {
+            self.ranges.remove(index);
+        }
+    }
+
     /// Everything that is in this set or in `other`.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
