@@ -16,6 +16,9 @@ use crate::{AppState, QueryError, ReportPage, ReportRequest};
 
 /// Rows of the lists of applications and users: what can be taken in at a glance.
 const TOP_ROWS: usize = 8;
+/// What the lists of applications and users leave out: system accounts elevate by themselves all day, and would be
+/// all that the lists show.
+const WITHOUT_SERVICES: (&str, &str) = ("account_class", "!service");
 /// The window that is shown when none is chosen.
 const DEFAULT_WINDOW: &str = "30d";
 /// Every window: value, title of the link, and how a heading says it.
@@ -165,8 +168,11 @@ async fn ask(state: &AppState, window: &str) -> Result<Answers, QueryError> {
     );
     let parts = ["total", "managed", "unmanaged", "users"];
     let application = ["product_name", "file_name"];
+    let (name, value) = WITHOUT_SERVICES;
+    let without_services = vec![(name.to_owned(), value.to_owned())];
     let applications = ReportRequest {
         sort: total.clone(),
+        filters: without_services.clone(),
         ..request(
             "by-application",
             &[&application[..], &parts].concat(),
@@ -176,6 +182,7 @@ async fn ask(state: &AppState, window: &str) -> Result<Answers, QueryError> {
     let user = ["user_name", "devices"];
     let users = ReportRequest {
         sort: total,
+        filters: without_services,
         ..request("by-user", &[&user[..], &parts[..3]].concat(), TOP_ROWS)
     };
     let (totals, days, applications, users) = futures::try_join!(
@@ -223,12 +230,12 @@ fn view(window: &'static str, answers: &Answers) -> Overview {
         tops: vec![
             Top {
                 title: "Top applications",
-                all: in_window(&report_path("by-application"), window).to_string(),
+                all: of_people(in_window(&report_path("by-application"), window)).to_string(),
                 rows: top(&answers.applications, |row| application(row, window)),
             },
             Top {
                 title: "Top users",
-                all: in_window(&report_path("by-user"), window).to_string(),
+                all: of_people(in_window(&report_path("by-user"), window)).to_string(),
                 rows: top(&answers.users, |row| user(row, window)),
             },
         ],
@@ -274,6 +281,12 @@ fn in_window(path: &str, window: &str) -> Address {
         Some(since) => Address::new(path).and("since", &since),
         None => Address::new(path),
     }
+}
+
+/// The same reading as the lists.
+fn of_people(address: Address) -> Address {
+    let (name, value) = WITHOUT_SERVICES;
+    address.and(name, value)
 }
 
 fn tiles(totals: &Totals, status: &crate::DataStatus, window: &str) -> Vec<Tile> {
@@ -372,7 +385,7 @@ fn top(page: &ReportPage, named: impl Fn(Row<'_>) -> (String, String, Address)) 
 fn application(row: Row<'_>, window: &str) -> (String, String, Address) {
     let (product, file) = (row.text("product_name"), row.text("file_name"));
     let group = |value: &Option<String>| value.as_deref().map_or_else(String::new, exactly);
-    let link = in_window(&report_path("elevations"), window)
+    let link = of_people(in_window(&report_path("elevations"), window))
         .and("product_name", &group(&product))
         .and("file_name", &group(&file));
     // A system account is a user and not a person.
@@ -387,7 +400,7 @@ fn application(row: Row<'_>, window: &str) -> (String, String, Address) {
 
 fn user(row: Row<'_>, window: &str) -> (String, String, Address) {
     let user = row.text("user_name");
-    let link = in_window(&report_path("elevations"), window).and(
+    let link = of_people(in_window(&report_path("elevations"), window)).and(
         "user_name",
         &user.as_deref().map_or_else(String::new, exactly),
     );

@@ -205,7 +205,7 @@ async fn is_the_overview(house: &House, page: &Page) {
         }
     }
     let bars = between(&page.dom, "<ol class=\"bars\">", "</ol>");
-    let query = "since=30d&columns=product_name,file_name,total&limit=8";
+    let query = "since=30d&columns=product_name,file_name,total&limit=8&account_class=!service";
     let tops = house
         .json(&format!("/api/v1/reports/by-application?{query}"))
         .await;
