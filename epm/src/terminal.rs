@@ -1,31 +1,27 @@
 //! What people read: lines on standard output and error. The only file that prints.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the command line's own output"
-)]
+//!
+//! A reader that went away is no reason to stop a server, so what cannot be written is dropped.
 
 use std::fmt::Display;
 use std::io::Write as _;
 
 /// One line of a command's result.
 pub fn say(line: impl Display) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// One line beside the result.
 pub fn note(line: impl Display) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Why a command failed.
 pub fn complain(failure: &crate::failure::Failure) {
-    eprintln!("{failure}");
+    note(failure);
 }
 
 /// Replaces the last line beside the result, on a terminal.
 pub fn refresh(line: impl Display) {
-    eprint!("\r\x1b[K{line}");
-    // A terminal that is gone is no reason to stop.
-    let _ = std::io::stderr().flush();
+    let mut terminal = std::io::stderr();
+    let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());
 }
