@@ -20,6 +20,8 @@ pub(crate) struct Role {
     name: &'static str,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Failure>>,
+    /// Its end was told by [`Role::ended`].
+    is_told: bool,
 }
 
 impl Role {
@@ -39,12 +41,19 @@ impl Role {
                 .await
                 .map_err(|error| Failure::because(&format!("the {name} stopped"), &error))
         });
-        Self { name, stop, task }
+        Self {
+            name,
+            stop,
+            task,
+            is_told: false,
+        }
     }
 
     /// Resolves when the role ends by itself, which it never should.
     pub(crate) async fn ended(&mut self) -> Failure {
-        match (&mut self.task).await {
+        let ended = (&mut self.task).await;
+        self.is_told = true;
+        match ended {
             Ok(Err(failure)) => failure,
             Ok(Ok(())) => Failure::new(
                 ExitCode::Failed,
@@ -58,10 +67,10 @@ impl Role {
     /// Asks the role to finish, and waits for it.
     pub(crate) async fn finish(self) -> Result<(), Failure> {
         self.stop.cancel();
-        if self.task.is_finished() {
-            // Its failure was told when it ended.
+        if self.is_told {
             return Ok(());
         }
+        // It may have failed while another role finished: that is told here.
         match self.task.await {
             Ok(ended) => ended,
             Err(error) => Err(Failure::because(
@@ -205,4 +214,33 @@ pub(crate) fn folder_url(folder: &Path) -> Result<Url, Failure> {
         .canonicalize()
         .map_err(|error| unusable(error.to_string()))?;
     Url::from_directory_path(absolute).map_err(|()| unusable("not a folder".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+
+    async fn failed() -> Role {
+        let role = Role::start("processor", |_| async {
+            Err::<(), _>(std::io::Error::other("the disk is gone"))
+        });
+        while !role.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        role
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_nobody_was_told_of_comes_out_at_the_end() {
+        let failure = failed().await.finish().await.expect_err("it failed");
+        assert!(failure.message.contains("the disk is gone"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_was_told_is_not_told_again() {
+        let mut role = failed().await;
+        let failure = role.ended().await;
+        assert!(failure.message.contains("the disk is gone"), "{failure}");
+        assert!(role.finish().await.is_ok());
+    }
 }
