@@ -13,4 +13,5 @@ mod house;
 mod import;
 mod kill;
 mod programs;
+mod server;
 mod tidy;
