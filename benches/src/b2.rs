@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use arrow::array::AsArray as _;
-use epm_tables::schema::ELEVATIONS_TABLE;
+use epm_tables::schema::{ELEVATIONS_TABLE, USAGE_TABLE};
 use epm_tables::write::TableWriter;
 use url::Url;
 
@@ -154,6 +154,10 @@ async fn check_rows(tables: &Path, expected: u64) -> anyhow::Result<()> {
         "{rows} rows and {} ids of {expected}",
         ids.len()
     );
+    // Daily counts are written anew with every commit, so their number matters.
+    let usage = TableWriter::open(&address(tables)?, USAGE_TABLE).await?;
+    let counts: u64 = usage.files().map(|file| file.rows).sum();
+    say(format_args!("ours: {rows} rows, {counts} daily counts"));
     Ok(())
 }
 

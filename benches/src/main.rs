@@ -7,6 +7,7 @@ mod b2;
 mod child;
 mod delivery;
 mod figures;
+mod idle;
 mod place;
 mod prepared;
 mod stage;
@@ -29,6 +30,8 @@ enum Command {
     B1(b1::Args),
     /// End to end: gRPC in to a row in a committed Delta table.
     B2(b2::Args),
+    /// An agent with nothing to do.
+    Idle(idle::Args),
     /// The stages under test, in a process of their own so that their CPU time can be told from the generator's.
     #[command(hide = true)]
     Stage(stage::Args),
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         match Cli::parse().command {
             Command::B1(args) => b1::run(args).await,
             Command::B2(args) => b2::run(args).await,
+            Command::Idle(args) => idle::run(args).await,
             Command::Stage(args) => stage::run(args).await,
         }
     })

@@ -21,10 +21,30 @@ pub(crate) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
 
 /// Most resident memory of the process so far, in bytes.
 pub(crate) fn peak_of(process: &str) -> anyhow::Result<u64> {
+    memory_of(process, "VmHWM:")
+}
+
+/// A figure of the process's status that is given in KiB, in bytes.
+pub(crate) fn memory_of(process: &str, name: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     Ok(kib.unwrap_or(0) << 10)
+}
+
+/// How often the process's threads went to sleep of their own accord, and so were woken.
+pub(crate) fn wakeups_of(process: &str) -> anyhow::Result<u64> {
+    let mut woken = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let status = std::fs::read_to_string(thread?.path().join("status"))?;
+        let switches = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        woken += switches
+            .and_then(|text| text.trim().parse::<u64>().ok())
+            .unwrap_or(0);
+    }
+    Ok(woken)
 }
 
 /// Kind of the file system that holds `folder`.
