@@ -23,6 +23,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// How often the first report is tried, and how long it waits for the whole history.
 const POLL: Duration = Duration::from_millis(100);
 const HISTORY_PATIENCE: Duration = Duration::from_secs(120);
+const SILENCE_PATIENCE: Duration = Duration::from_secs(8);
 const DAY_US: i64 = 86_400_000_000;
 
 /// Runs the demo until it is told to stop.

@@ -38,6 +38,8 @@ pub(crate) struct Progress {
     pub(crate) recorded: u64,
     /// Every device has delivered its history, but for those that are late.
     pub(crate) history_done: bool,
+    /// Devices that have nothing more to say.
+    pub(crate) silent: u64,
 }
 
 #[derive(Default)]
@@ -51,6 +53,7 @@ pub(crate) struct FleetRun {
     shared: Arc<Shared>,
     stop: CancellationToken,
     devices: JoinSet<()>,
+    silent: u64,
 }
 
 impl FleetRun {
@@ -63,6 +66,8 @@ impl FleetRun {
         let shared = Arc::new(Shared::default());
         let stop = CancellationToken::new();
         let mut devices = JoinSet::new();
+        let is_silent = |device: &&FleetDevice| matches!(device.presence, Presence::Silent { .. });
+        let silent = fleet.devices().iter().filter(is_silent).count() as u64;
         for device in fleet.devices() {
             let agent = start_agent(device, collector, folder)?;
             shared.busy.fetch_add(1, Ordering::Relaxed);
@@ -79,6 +84,7 @@ impl FleetRun {
             shared,
             stop,
             devices,
+            silent,
         })
     }
 
@@ -86,6 +92,7 @@ impl FleetRun {
         Progress {
             recorded: self.shared.recorded.load(Ordering::Relaxed),
             history_done: self.shared.busy.load(Ordering::Relaxed) == 0,
+            silent: self.silent,
         }
     }
 

@@ -96,18 +96,18 @@ fn seen(spool: &mut Spool, number: u8) -> Bytes {
 fn interleave(agents: &[Vec<Bytes>], choices: &[u8]) -> Vec<Bytes> {
     let mut at = vec![0; agents.len()];
     let mut log = Vec::new();
-    // The turn moves on, so that every agent comes to its end whatever is chosen.
-    let mut choices = choices.iter().cycle().zip(0..);
-    while at
-        .iter()
-        .zip(agents)
-        .any(|(at, records)| *at < records.len())
-    {
-        let Some((choice, turn)) = choices.next() else {
-            break;
+    let mut choices = choices.iter().cycle();
+    loop {
+        // Chosen among those that have records left, so that every draw comes to its end.
+        let has_more = |agent: &usize| at[*agent] < agents[*agent].len();
+        let left: Vec<usize> = (0..agents.len()).filter(has_more).collect();
+        let Some(choice) = choices.next().map(|choice| usize::from(*choice)) else {
+            return log;
         };
-        let choice = usize::from(*choice);
-        let agent = (choice + turn) % agents.len();
+        if left.is_empty() {
+            return log;
+        }
+        let agent = left[choice % left.len()];
         if let Some(record) = agents[agent].get(at[agent]) {
             log.push(record.clone());
             at[agent] += 1;
@@ -124,7 +124,6 @@ fn interleave(agents: &[Vec<Bytes>], choices: &[u8]) -> Vec<Bytes> {
             }
         }
     }
-    log
 }
 
 async fn folded(log: &[Bytes], parts: usize, transaction_bytes: usize) -> Vec<String> {
