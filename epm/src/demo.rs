@@ -23,6 +23,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// How often the first report is tried, and how long it waits for the whole history.
 const POLL: Duration = Duration::from_millis(100);
 const HISTORY_PATIENCE: Duration = Duration::from_secs(120);
+/// How long the first report waits for silent devices to be known as such.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(8);
 const DAY_US: i64 = 86_400_000_000;
 
@@ -106,7 +107,12 @@ async fn show(engine: &ReportEngine, fleet: &FleetRun) -> Result<(), Failure> {
     loop {
         let status = engine.status().await.map_err(failed)?;
         let progress = fleet.progress();
-        let is_there = progress.history_done && status.completeness.records >= progress.recorded;
+        // A silent device counts as one a few seconds after its last record; until then its last day would stand for
+        // everybody's.
+        let is_quiet =
+            status.completeness.silent >= progress.silent || began.elapsed() > SILENCE_PATIENCE;
+        let is_there =
+            progress.history_done && is_quiet && status.completeness.records >= progress.recorded;
         if is_there || (began.elapsed() > HISTORY_PATIENCE && status.completeness.records > 0) {
             break;
         }
