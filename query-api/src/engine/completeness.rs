@@ -112,13 +112,13 @@ impl DeviceState {
             .is_ok_and(|quiet| quiet < now)
     }
 
-    /// Up to when everything the device recorded has arrived. What it still holds bounds that; a gap that nobody
-    /// explains makes it unknown, and is counted as missing instead.
+    /// Up to when everything the device recorded has arrived. What waited at a heartbeat was sequenced before it, so
+    /// where nothing is missing it has arrived since. A gap that nobody explains makes the time unknown, unless the
+    /// device said how old the oldest waiting record is.
     fn complete_to(&self) -> Option<Timestamp> {
-        match self.oldest_unsent_at {
-            Some(unsent) if self.missing > 0 || self.spool_records > 0 => Some(unsent),
-            _ if self.missing > 0 => None,
-            _ => self.last_heartbeat_at.max(self.last_observed_at),
+        match self.missing {
+            0 => self.last_heartbeat_at.max(self.last_observed_at),
+            _ => self.oldest_unsent_at,
         }
     }
 }

@@ -38,12 +38,24 @@ fn what_a_device_still_holds_bounds_completeness() {
     let now = at("2026-11-23T10:00:00Z");
     let behind = DeviceState {
         spool_records: 7,
+        missing: 7,
         oldest_unsent_at: Some(at("2026-11-23T08:00:00Z")),
         ..device("2026-11-23T09:59:00Z")
     };
     let (_, sum) = summed([behind, device("2026-11-23T09:59:30Z")].into_iter(), now);
     assert_eq!(sum.complete_to, behind.oldest_unsent_at);
     assert_eq!(sum.waiting_records, 7);
+}
+
+#[test]
+fn what_waited_at_a_heartbeat_has_arrived_where_nothing_is_missing() {
+    let caught_up = DeviceState {
+        spool_records: 7,
+        oldest_unsent_at: Some(at("2026-11-23T08:00:00Z")),
+        ..device("2026-11-23T09:59:00Z")
+    };
+    let (_, sum) = summed([caught_up].into_iter(), at("2026-11-23T10:00:00Z"));
+    assert_eq!(sum.complete_to, caught_up.last_heartbeat_at);
 }
 
 #[test]
