@@ -342,6 +342,8 @@ impl<'a> Session<'a> {
             );
             ranges.push((reject.sequence, reject.sequence));
         }
+        // Before the spool: whoever waits until nothing waits then finds refusals counted.
+        self.shared.acknowledged(ack.rejects.len() as u64);
         let in_flight = std::mem::take(&mut self.in_flight);
         self.in_flight = self
             .on_spool(move |spool| {
@@ -351,7 +353,6 @@ impl<'a> Session<'a> {
                 in_flight
             })
             .await?;
-        self.shared.acknowledged(ack.rejects.len() as u64);
         self.after_answer(ack.delay_ms);
         self.tidy_at.get_or_insert(Instant::now() + TIDY_INTERVAL);
         self.shared.tell();
