@@ -1,5 +1,7 @@
 //! Logging to stderr. Logs carry ids only; the level is the user's choice, else the command's.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Command, LogLevel};
@@ -41,6 +43,8 @@ pub fn start(command: &Command, chosen: Option<LogLevel>) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(directives))
         .with_writer(std::io::stderr)
+        // Colours are for people, not for files and pipes.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(true)
         .try_init();
 }
