@@ -1,7 +1,6 @@
 //! `epm demo`: every role in one process and a simulated fleet that delivers to it as real agents do.
 
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use epm_agent::sources::simulated::Fleet;
@@ -155,9 +154,4 @@ fn clear_line() {
     if std::io::stderr().is_terminal() {
         refresh("");
     }
-}
-
-/// Where the agents of a demo keep their state.
-pub(crate) fn device_folder(devices: &Path, name: &str) -> std::path::PathBuf {
-    devices.join(name)
 }

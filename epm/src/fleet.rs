@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::demo::device_folder;
 use crate::failure::Failure;
 
 /// Observations handed to a spool at once: one commit to disk each.
@@ -109,7 +108,7 @@ fn start_agent(
     collector: SocketAddr,
     folder: &Path,
 ) -> Result<Agent, Failure> {
-    let state = device_folder(folder, &device.name);
+    let state = folder.join(&device.name);
     let mut config = AgentConfig::new(state, format!("http://{collector}"));
     config.device_name.clone_from(&device.name);
     config.device_id.clone_from(&device.device_id);
