@@ -66,12 +66,15 @@ pub(crate) async fn rebuild(args: StoresArgs) -> Result<(), Failure> {
     for (table, rows) in &rebuilt.rows {
         say(format_args!("{table:<14} {rows:>12} rows"));
     }
-    if rebuilt.is_trimmed {
-        say(
+    match (rebuilt.kept_history, rebuilt.is_trimmed) {
+        (true, _) => say(
             "retention trimmed the log: usage was made again from elevations, the other tables were left",
-        );
-    } else {
-        say(format_args!("folded {} log entries", rebuilt.entries));
+        ),
+        (false, true) => say(format_args!(
+            "folded {} log entries; retention trimmed the log, so the tables begin where it does",
+            rebuilt.entries
+        )),
+        (false, false) => say(format_args!("folded {} log entries", rebuilt.entries)),
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::metrics::{Metrics, SharedRegistry};
 use crate::transaction::{Intake, State};
 use crate::upkeep::Upkeep;
 
-/// Waits between attempts after a failed commit, doubled up to the second.
+/// Waits between attempts after a failed commit: the first, and the longest that doubling leads to.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(30);
 

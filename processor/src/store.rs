@@ -79,16 +79,24 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) async fn open(tables: &Url, partitions: u32) -> Result<Self, ProcessorError> {
-        let store = Self {
-            dead_letters: Placed::open(tables, DEAD_LETTERS_TABLE, partitions).await?,
-            elevations: Placed::open(tables, ELEVATIONS_TABLE, partitions).await?,
-            usage: Placed::open(tables, USAGE_TABLE, partitions).await?,
-            devices: Placed::open(tables, DEVICES_TABLE, partitions).await?,
-        };
+        let store = Self::open_as_they_are(tables, partitions).await?;
         for partition in 0..partitions {
             store.check(partition)?;
         }
         Ok(store)
+    }
+
+    /// Opens tables that need not agree with one another.
+    pub(crate) async fn open_as_they_are(
+        tables: &Url,
+        partitions: u32,
+    ) -> Result<Self, ProcessorError> {
+        Ok(Self {
+            dead_letters: Placed::open(tables, DEAD_LETTERS_TABLE, partitions).await?,
+            elevations: Placed::open(tables, ELEVATIONS_TABLE, partitions).await?,
+            usage: Placed::open(tables, USAGE_TABLE, partitions).await?,
+            devices: Placed::open(tables, DEVICES_TABLE, partitions).await?,
+        })
     }
 
     fn check(&self, partition: u32) -> Result<(), ProcessorError> {
@@ -102,6 +110,25 @@ impl Store {
                     partition,
                     later: pair[1].writer.definition().name,
                     later_offset,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// That the tables which a trimmed log cannot make again are there: only `usage` follows from another table.
+    pub(crate) fn check_but_usage(
+        &self,
+        partition: u32,
+        log_start: u64,
+    ) -> Result<(), ProcessorError> {
+        for table in [&self.dead_letters, &self.elevations, &self.devices] {
+            let needed = table.position(partition);
+            if needed < log_start {
+                return Err(ProcessorError::Irreplaceable {
+                    table: table.writer.definition().name,
+                    partition,
+                    start: log_start,
                 });
             }
         }

@@ -17,7 +17,7 @@ use crate::chain::{Chain, ChainFigures};
 use crate::config::Config;
 use crate::error::ProcessorError;
 use crate::fold::usage::UsageSum;
-use crate::store::Positions;
+use crate::store::{Positions, Store};
 use crate::transaction::State;
 
 /// How one table compares with a new fold.
@@ -64,8 +64,9 @@ pub struct Rebuilt {
     pub entries: u64,
     /// Rows of each table now.
     pub rows: Vec<(&'static str, u64)>,
-    /// True where retention trimmed the log: then only `usage` was made again, from `elevations`, because the tables hold
-    /// what the log no longer does.
+    /// True where only `usage` was made again, from `elevations`, because the tables hold what the log no longer does.
+    pub kept_history: bool,
+    /// True where retention trimmed the log. Tables that were made again then begin where it does.
     pub is_trimmed: bool,
 }
 
@@ -119,24 +120,13 @@ pub async fn verify(config: Config, log: &dyn EventLog) -> Result<Verification, 
 ///
 /// Where the log cannot be read, a table cannot be written, or the tables are not local.
 pub async fn rebuild(config: Config, log: &dyn EventLog) -> Result<Rebuilt, ProcessorError> {
-    if is_trimmed(log).await? {
-        let mut state = State::open(&config.tables, log).await?;
-        let days = state
-            .store
-            .elevations
-            .writer
-            .files()
-            .filter_map(|file| file.day);
-        let counted = state.store.usage.writer.files().filter_map(|file| file.day);
-        let days: BTreeSet<i32> = days.chain(counted).collect();
-        state
-            .store
-            .commit_usage(BTreeMap::new(), &days, &Positions::new())
-            .await?;
+    let is_trimmed = is_trimmed(log).await?;
+    if is_trimmed && let Some(store) = count_again(&config, log).await? {
         return Ok(Rebuilt {
             entries: 0,
-            rows: rows(&state),
-            is_trimmed: true,
+            rows: rows(&store),
+            kept_history: true,
+            is_trimmed,
         });
     }
     let folder = beside(&config.tables, "rebuild")?;
@@ -145,7 +135,7 @@ pub async fn rebuild(config: Config, log: &dyn EventLog) -> Result<Rebuilt, Proc
         ..config.clone()
     };
     let (state, entries) = folded(&fresh, log, &mut Chain::default()).await?;
-    let rows = rows(&state);
+    let rows = rows(&state.store);
     drop(state);
     let tables = path_of(&config.tables)?;
     let replaced = sibling(&tables, "replaced");
@@ -159,12 +149,35 @@ pub async fn rebuild(config: Config, log: &dyn EventLog) -> Result<Rebuilt, Proc
     Ok(Rebuilt {
         entries,
         rows,
-        is_trimmed: false,
+        kept_history: false,
+        is_trimmed,
     })
 }
 
-fn rows(state: &State) -> Vec<(&'static str, u64)> {
-    let store = &state.store;
+/// Makes `usage` again from `elevations`, where that table holds what a trimmed log no longer does; `None` where it holds
+/// nothing, so that a new fold takes nothing away.
+async fn count_again(config: &Config, log: &dyn EventLog) -> Result<Option<Store>, ProcessorError> {
+    let mut store = Store::open_as_they_are(&config.tables, log.partitions()).await?;
+    if store.elevations.writer.files().next().is_none() {
+        return Ok(None);
+    }
+    let mut next = Positions::new();
+    for partition in 0..log.partitions() {
+        let start = log.bounds(PartitionId(partition)).await?.start.0;
+        store.check_but_usage(partition, start)?;
+        next.insert(partition, store.elevations.position(partition));
+    }
+    let days = store
+        .elevations
+        .writer
+        .files()
+        .chain(store.usage.writer.files());
+    let days: BTreeSet<i32> = days.filter_map(|file| file.day).collect();
+    store.commit_usage(BTreeMap::new(), &days, &next).await?;
+    Ok(Some(store))
+}
+
+fn rows(store: &Store) -> Vec<(&'static str, u64)> {
     [
         &store.elevations,
         &store.usage,

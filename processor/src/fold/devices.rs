@@ -229,10 +229,10 @@ impl Device {
         let has_beat = self.heartbeat.is_some();
         let if_beat = |value: i64| has_beat.then_some(value);
         let newest = self.epochs.iter().next_back();
-        let (mut records, mut missing) = (0, 0);
+        let (mut records, mut missing) = (0_u64, 0_u64);
         for state in self.epochs.values() {
-            records += state.received.len();
-            missing += state.missing();
+            records = u64::saturating_add(records, state.received.len());
+            missing = u64::saturating_add(missing, state.missing());
         }
         rows.text("agent_id", &id.to_string());
         rows.text("tenant_id", &self.tenant_id);

@@ -83,11 +83,13 @@ pub(crate) fn pair(mut members: Vec<Member>) -> Vec<Vec<Key>> {
     sets
 }
 
-/// The observations that a row was made of, each as it was alone.
+/// The observations that a row was made of, each as it was alone. A row whose observations cannot be read stands for
+/// itself: nothing of it goes.
 pub(crate) fn explode(row: Cells) -> Vec<Cells> {
-    match row[at("merged_observations")].text() {
-        Some(json) => parse(json),
-        None => vec![row],
+    let observations = row[at("merged_observations")].text().map(parse);
+    match observations {
+        Some(observations) if !observations.is_empty() => observations,
+        _ => vec![row],
     }
 }
 

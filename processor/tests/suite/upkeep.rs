@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use epm_event_log::PartitionId;
-use epm_processor::{Config, run};
+use epm_processor::{Config, ProcessorError, run};
 use epm_proto::v1::record::Body;
 use epm_tables::schema::{ELEVATIONS_TABLE, USAGE_TABLE};
-use epm_tables::write::TableWriter;
+use epm_tables::write::{Cell, TableWriter};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{START_US, Spool, World, elevation};
@@ -64,4 +64,83 @@ async fn a_running_stage_shows_what_arrives_and_joins_small_files() {
     );
     let end = world.log.bounds(PartitionId(0)).await.expect("bounds").end;
     assert_eq!(end.0, 21);
+}
+
+/// A world whose log was trimmed after everything in it was folded; returns how many elevations there were.
+async fn trimmed() -> (World, usize) {
+    let (world, mut spool) = (World::new(), Spool::new(1));
+    let count = 40;
+    for at in 0..count {
+        let mut body = elevation("a.exe", "ann");
+        if let Some(file) = &mut body.file {
+            file.arguments = "x".repeat(100_000);
+        }
+        let record = spool.record(&[], START_US + at, Body::Elevation(body));
+        world.append(&[record]).await;
+    }
+    world.fold().await;
+    let partition = PartitionId(0);
+    let end = world.log.bounds(partition).await.expect("bounds").end;
+    let kept = world.log.trim(partition, end).await.expect("it trims");
+    assert!(kept.start.0 > 0, "whole segments went");
+    (world, count as usize)
+}
+
+#[tokio::test]
+async fn a_trimmed_log_and_lost_counts_are_made_whole_from_elevations() {
+    let (world, count) = trimmed().await;
+    std::fs::remove_dir_all(world.tables().join("usage")).expect("a table can be deleted");
+    let rebuilt = epm_processor::rebuild(world.config(), &*world.log)
+        .await
+        .expect("it rebuilds");
+    assert!(rebuilt.kept_history && rebuilt.is_trimmed);
+    world.fold().await;
+    assert_eq!(world.elevations().await.len(), count);
+    let counted = world.rows(USAGE_TABLE).await;
+    assert_eq!(
+        counted[0][USAGE_TABLE.index("elevations")],
+        Cell::Long(count as i64)
+    );
+}
+
+#[tokio::test]
+async fn a_trimmed_log_never_takes_older_rows_away() {
+    let (world, count) = trimmed().await;
+    std::fs::remove_dir_all(world.tables().join("devices")).expect("a table can be deleted");
+    let refused = epm_processor::rebuild(world.config(), &*world.log)
+        .await
+        .expect_err("it refuses");
+    assert!(
+        matches!(
+            refused,
+            ProcessorError::Irreplaceable {
+                table: "devices",
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    assert_eq!(world.elevations().await.len(), count);
+}
+
+#[tokio::test]
+async fn a_trimmed_log_without_tables_is_folded_from_where_it_begins() {
+    let (world, count) = trimmed().await;
+    std::fs::remove_dir_all(world.tables()).expect("the tables can be deleted");
+    let refused = world
+        .try_fold(1 << 20)
+        .await
+        .expect_err("the log begins later");
+    assert!(
+        matches!(refused, ProcessorError::Trimmed { .. }),
+        "{refused}"
+    );
+    let rebuilt = epm_processor::rebuild(world.config(), &*world.log)
+        .await
+        .expect("it rebuilds");
+    assert!(!rebuilt.kept_history && rebuilt.is_trimmed);
+    let left = world.elevations().await.len();
+    assert!(0 < left && left < count, "{left} of {count}");
+    world.fold().await;
+    assert_eq!(world.elevations().await.len(), left);
 }
