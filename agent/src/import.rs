@@ -8,22 +8,21 @@ mod progress;
 pub mod summary;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
 
 use crate::source::Readings;
-use crate::sources::{evtx, sudo};
+use crate::sources::TextTime;
 
-pub use detect::{Format, Refusal};
+pub use crate::sources::format::Format;
+pub use detect::Refusal;
 pub use progress::Progress;
 
 /// Bytes that a format is recognised by, from the beginning of a file.
 pub const HEAD_BYTES: usize = 65_536;
-/// Bytes read at once.
-const READ_BYTES: usize = 256 * 1024;
 
 /// How to read a file.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +78,7 @@ pub fn read_file(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
     into: &mut dyn Readings,
-) -> Result<Format, ImportError> {
+) -> Result<&'static Format, ImportError> {
     let opening = |source| ImportError::Open {
         path: path.to_owned(),
         source,
@@ -108,33 +107,13 @@ pub fn read_file(
     drop(head);
     file.seek(SeekFrom::Start(0)).map_err(reading)?;
     let changed = metadata.modified().unwrap_or_else(|_| SystemTime::now());
-    let time = sudo::TextTime {
+    let time = TextTime {
         reference_us: options.reference_us.unwrap_or_else(|| micros(changed)),
         zone: options.zone.clone().unwrap_or_else(TimeZone::system),
     };
-    let file = progress::Counted::new(file, metadata.len(), progress);
-    read_format(format, file, &time, into).map_err(reading)?;
+    let mut file = progress::Counted::new(file, metadata.len(), progress);
+    format.read(&mut file, &time, into).map_err(reading)?;
     Ok(format)
-}
-
-fn read_format(
-    format: Format,
-    file: progress::Counted<'_>,
-    time: &sudo::TextTime,
-    into: &mut dyn Readings,
-) -> io::Result<()> {
-    let buffered = |file| BufReader::with_capacity(READ_BYTES, file);
-    match format {
-        Format::WindowsEventLog => match evtx::read(file, into) {
-            Err(evtx::ReadError::Io { source, .. }) => Err(source),
-            Err(error @ evtx::ReadError::NotEventLog) => Err(io::Error::other(error)),
-            Ok(()) => Ok(()),
-        },
-        Format::SudoSyslog => sudo::syslog::read(buffered(file), time, into),
-        Format::SudoLogfile => sudo::logfile::read(buffered(file), time, into),
-        Format::SudoEventJson => sudo::event_json::read(buffered(file), into),
-        Format::SudoIoLog => sudo::io_log::read(file, into),
-    }
 }
 
 fn micros(time: SystemTime) -> i64 {

@@ -2,34 +2,8 @@
 
 use std::fmt;
 
-use crate::sources::{evtx, sudo};
-
-/// A format that this version reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A Windows event log (.evtx).
-    WindowsEventLog,
-    /// sudo's lines in auth.log, secure or syslog.
-    SudoSyslog,
-    /// sudo's own text log.
-    SudoLogfile,
-    /// sudo's JSON event log.
-    SudoEventJson,
-    /// The log.json of a sudo I/O log.
-    SudoIoLog,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WindowsEventLog => "Windows event log",
-            Self::SudoSyslog => "syslog with sudo's lines",
-            Self::SudoLogfile => "sudo log file",
-            Self::SudoEventJson => "sudo JSON event log",
-            Self::SudoIoLog => "sudo I/O log",
-        })
-    }
-}
+use crate::sources::FORMATS;
+use crate::sources::format::{Format, Head};
 
 /// Why a file is none of the formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,20 +18,25 @@ pub enum Refusal {
     #[error("it begins with {0} zero bytes and holds no records there")]
     Zeros(usize),
     /// JSON of some other program.
-    #[error(
-        "it is JSON, but neither sudo's event log (keys accept, reject, exit) nor the log.json of an I/O log"
-    )]
+    #[error("it is JSON, but of no format that this version reads: {}", Names)]
     OtherJson,
     /// Anything else.
-    #[error(
-        "not a format that this version reads: a Windows event log (.evtx), auth.log or another syslog file with sudo's \
-         lines, sudo's own log file, sudo's JSON event log, or the log.json of a sudo I/O log"
-    )]
+    #[error("not a format that this version reads: {}", Names)]
     Unknown,
 }
 
-// Lines of text that may come before the first one that shows the format, such as the rest of a cut line.
-const LINES_LOOKED_AT: usize = 64;
+/// The names of all formats.
+struct Names;
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, format) in FORMATS.iter().enumerate() {
+            let between = if at == 0 { "" } else { ", " };
+            write!(f, "{between}{format}")?;
+        }
+        Ok(())
+    }
+}
 
 const COMPRESSED: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "gzip"),
@@ -68,12 +47,9 @@ const COMPRESSED: [(&[u8], &str); 5] = [
 ];
 
 /// The format of a file that begins with `head`.
-pub(super) fn detect(head: &[u8]) -> Result<Format, Refusal> {
+pub(crate) fn detect(head: &[u8]) -> Result<&'static Format, Refusal> {
     if head.is_empty() {
         return Err(Refusal::Empty);
-    }
-    if evtx::looks_like(head) {
-        return Ok(Format::WindowsEventLog);
     }
     if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Err(Refusal::Compressed(name));
@@ -81,66 +57,46 @@ pub(super) fn detect(head: &[u8]) -> Result<Format, Refusal> {
     if head.iter().all(|byte| *byte == 0) {
         return Err(Refusal::Zeros(head.len()));
     }
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    match head.trim_ascii_start().first() {
-        Some(b'{') => json(head),
-        _ => text(head),
+    let head = Head::new(head);
+    let format = FORMATS.iter().find(|format| (format.recognises)(&head));
+    match format {
+        Some(format) => Ok(format),
+        None if head.is_json() => Err(Refusal::OtherJson),
+        None => Err(Refusal::Unknown),
     }
-}
-
-fn json(head: &[u8]) -> Result<Format, Refusal> {
-    let keys = sudo::top_level_keys(head);
-    let has = |names: &[&str]| keys.iter().any(|key| names.contains(&key.as_str()));
-    if has(&["accept", "reject", "exit"]) {
-        return Ok(Format::SudoEventJson);
-    }
-    let is_run = has(&["command", "runargv", "submituser"]);
-    if is_run && has(&["timestamp", "server_time", "submit_time"]) {
-        return Ok(Format::SudoIoLog);
-    }
-    Err(Refusal::OtherJson)
-}
-
-fn text(head: &[u8]) -> Result<Format, Refusal> {
-    for line in head.split(|byte| *byte == b'\n').take(LINES_LOOKED_AT) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if sudo::is_logfile_line(line) {
-            return Ok(Format::SudoLogfile);
-        }
-        if sudo::is_syslog_line(line) {
-            return Ok(Format::SudoSyslog);
-        }
-    }
-    Err(Refusal::Unknown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::{evtx, sudo};
 
     #[test]
     fn each_format_is_known_by_its_content() {
-        let cases: [(&[u8], Format); 9] = [
-            (b"ElfFile\0\0\0", Format::WindowsEventLog),
-            (b"Nov 23 05:29:20 h sshd[1]: x\n", Format::SudoSyslog),
+        let cases: [(&[u8], &'static Format); 9] = [
+            (b"ElfFile\0\0\0", &evtx::FORMAT),
+            (b"Nov 23 05:29:20 h sshd[1]: x\n", &sudo::syslog::FORMAT),
             (
                 b"rest of a line\n2026-11-23T05:29:20Z h sudo: x\n",
-                Format::SudoSyslog,
+                &sudo::syslog::FORMAT,
             ),
-            (b"Nov 23 05:29:20 : a : USER=root ;\n", Format::SudoLogfile),
+            (
+                b"Nov 23 05:29:20 : a : USER=root ;\n",
+                &sudo::logfile::FORMAT,
+            ),
             (
                 b"Nov 23 05:29:20 2026 : a : USER=root ;",
-                Format::SudoLogfile,
+                &sudo::logfile::FORMAT,
             ),
-            (b"{\n \"accept\": {\"uuid", Format::SudoEventJson),
-            (b"{\"exit\":{}}\n{\"accept\":{}}", Format::SudoEventJson),
+            (b"{\n \"accept\": {\"uuid", &sudo::event_json::FORMAT),
+            (b"{\"exit\":{}}\n{\"accept\":{}}", &sudo::event_json::FORMAT),
             (
                 b"{\"timestamp\": {\"seconds\": 1}, \"command\": \"x\"}",
-                Format::SudoIoLog,
+                &sudo::io_log::FORMAT,
             ),
             (
                 b"\xef\xbb\xbf{\"server_time\": {}, \"runargv\": [\"x",
-                Format::SudoIoLog,
+                &sudo::io_log::FORMAT,
             ),
         ];
         for (head, format) in cases {

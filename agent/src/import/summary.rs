@@ -36,12 +36,12 @@ pub struct ProcessStarts {
     pub undecided: u64,
 }
 
-/// Records of sudo, whichever log they stand in.
+/// Records of a program that runs others with more rights, or of a product that records such runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SudoRuns {
+pub struct Runs {
     /// Commands that ran, as anybody.
     pub records: u64,
-    /// Of them as root.
+    /// Of them with administrator rights.
     pub elevations: u64,
     /// Commands that were refused.
     pub denied: u64,
@@ -58,9 +58,33 @@ pub struct Summary {
     /// Sysmon event 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sysmon_1: Option<ProcessStarts>,
-    /// sudo.
+    /// sudo, whichever log it wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sudo: Option<SudoRuns>,
+    pub sudo: Option<Runs>,
+    /// pkexec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pkexec: Option<Runs>,
+    /// su.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub su: Option<Runs>,
+    /// doas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doas: Option<Runs>,
+    /// Programs that the audit log of Linux saw start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Runs>,
+    /// Commands that sudo told the audit log of Linux about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_user_cmd: Option<Runs>,
+    /// Exported reports of Microsoft Intune.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intune: Option<Runs>,
+    /// SAP Privileges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privileges: Option<Runs>,
+    /// Santa.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub santa: Option<Runs>,
     /// Elevated processes that both 4688 and Sysmon recorded.
     pub same_process: u64,
     /// Stretches that should hold a record and cannot be read.
@@ -119,16 +143,38 @@ impl Counter {
     }
 
     fn count(&mut self, reading: &Reading) {
-        let starts = match reading.sensor {
-            SensorKind::Security4688 => &mut self.summary.security_4688,
-            SensorKind::Sysmon1 => &mut self.summary.sysmon_1,
+        let summary = &mut self.summary;
+        let runs = match reading.sensor {
+            SensorKind::Security4688 => {
+                return self.count_start(reading, BY_4688, |summary| &mut summary.security_4688);
+            }
+            SensorKind::Sysmon1 => {
+                return self.count_start(reading, BY_SYSMON, |summary| &mut summary.sysmon_1);
+            }
             SensorKind::SudoSyslog
             | SensorKind::SudoLogfile
             | SensorKind::SudoEventJson
-            | SensorKind::SudoIoLog => return self.count_sudo(reading.verdict),
-            _ => return,
+            | SensorKind::SudoIoLog => &mut summary.sudo,
+            SensorKind::Pkexec => &mut summary.pkexec,
+            SensorKind::Su => &mut summary.su,
+            SensorKind::Doas => &mut summary.doas,
+            SensorKind::AuditExecve => &mut summary.audit,
+            SensorKind::AuditUserCmd => &mut summary.audit_user_cmd,
+            SensorKind::Intune => &mut summary.intune,
+            SensorKind::SapPrivileges => &mut summary.privileges,
+            SensorKind::Santa => &mut summary.santa,
+            SensorKind::Unspecified | SensorKind::Broker | SensorKind::Simulated => return,
         };
-        let starts = starts.get_or_insert_default();
+        count_run(runs.get_or_insert_default(), reading.verdict);
+    }
+
+    fn count_start(
+        &mut self,
+        reading: &Reading,
+        sensor: u8,
+        of: fn(&mut Summary) -> &mut Option<ProcessStarts>,
+    ) {
+        let starts = of(&mut self.summary).get_or_insert_default();
         starts.records += 1;
         match reading.verdict {
             Verdict::Elevated if reading.account == AccountClass::Service => {
@@ -145,22 +191,20 @@ impl Counter {
         if let Some(process) = &reading.process
             && reading.verdict == Verdict::Elevated
         {
-            let is_security = reading.sensor == SensorKind::Security4688;
-            self.pair(process, if is_security { BY_4688 } else { BY_SYSMON });
+            self.pair(process, sensor);
         }
     }
+}
 
-    fn count_sudo(&mut self, verdict: Verdict) {
-        let sudo = self.summary.sudo.get_or_insert_default();
-        match verdict {
-            Verdict::Elevated => {
-                sudo.records += 1;
-                sudo.elevations += 1;
-            }
-            Verdict::NotElevated | Verdict::Undecided => sudo.records += 1,
-            Verdict::Denied => sudo.denied += 1,
-            Verdict::Exit => {}
+fn count_run(runs: &mut Runs, verdict: Verdict) {
+    match verdict {
+        Verdict::Elevated => {
+            runs.records += 1;
+            runs.elevations += 1;
         }
+        Verdict::NotElevated | Verdict::Undecided => runs.records += 1,
+        Verdict::Denied => runs.denied += 1,
+        Verdict::Exit => {}
     }
 }
 

@@ -9,6 +9,7 @@ mod gaps;
 use std::io::{self, Read, SeekFrom};
 use std::ops::ControlFlow;
 
+use super::format::{self, Format};
 use crate::source::Readings;
 
 pub use gaps::LogFile;
@@ -21,6 +22,18 @@ const HEADER_BLOCK_BYTES: u64 = 4096;
 
 /// Bytes of a chunk.
 const CHUNK_BYTES: u64 = 65_536;
+
+/// Windows' own event logs.
+pub static FORMAT: Format = Format {
+    name: "a Windows event log (.evtx)",
+    recognises: |head| looks_like(head.bytes()),
+    reading: format::Reading::Whole(|file, _time, into| {
+        read(file, into).map_err(|error| match error {
+            ReadError::Io { source, .. } => source,
+            error @ ReadError::NotEventLog => io::Error::other(error),
+        })
+    }),
+};
 
 /// Why a log file could not be read at all or to its end.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,9 @@ pub(crate) const TRIGGERS: Words = &[
     "sudo",
     "pkexec",
     "su",
+    "doas",
+    "setuid",
+    "admin_rights",
 ];
 pub(crate) const RUN_AS: Words = &["", "virtual_account", "current_user", "other", "root"];
 pub(crate) const ACCOUNT_CLASSES: Words = &["", "person", "service"];
@@ -56,6 +59,14 @@ pub(crate) const SENSORS: Words = &[
     "sudo_event_json",
     "sudo_io_log",
     "simulated",
+    "pkexec",
+    "su",
+    "doas",
+    "audit_execve",
+    "audit_user_cmd",
+    "intune",
+    "sap_privileges",
+    "santa",
 ];
 pub(crate) const SENSOR_STATES: Words = &["", "running", "stopped", "failing"];
 pub(crate) const LOSS_REASONS: Words = &[

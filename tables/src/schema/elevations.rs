@@ -70,7 +70,7 @@ pub const ELEVATIONS: &[Column] = &[
     column(
         "sensors",
         TextList,
-        "who saw it: broker, security_4688, sysmon_1, sudo_syslog, sudo_logfile, sudo_event_json, sudo_io_log, simulated",
+        "who saw it: broker, security_4688, sysmon_1, sudo_syslog, sudo_logfile, sudo_event_json, sudo_io_log, simulated, pkexec, su, doas, audit_execve, audit_user_cmd, intune, sap_privileges, santa",
     ),
     column(
         "outcome",
@@ -95,7 +95,7 @@ pub const ELEVATIONS: &[Column] = &[
     column(
         "trigger",
         Text,
-        "run_with_elevated_access, automatic, os_runas, uac_credential, child, system, sudo, pkexec or su",
+        "run_with_elevated_access, automatic, os_runas, uac_credential, child, system, sudo, pkexec, su, doas, setuid or admin_rights",
     ),
     column(
         "run_as",

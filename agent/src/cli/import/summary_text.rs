@@ -17,11 +17,34 @@ pub(super) fn text(summary: &Summary) -> String {
     if let Some(starts) = &summary.sysmon_1 {
         line(of_starts("Sysmon 1", starts));
     }
-    if let Some(sudo) = &summary.sudo {
-        line(format!(
-            "sudo: {} commands, {} as root, {} denied",
-            sudo.records, sudo.elevations, sudo.denied
-        ));
+    let runs = [
+        ("sudo", &summary.sudo),
+        ("pkexec", &summary.pkexec),
+        ("su", &summary.su),
+        ("doas", &summary.doas),
+        ("audit", &summary.audit),
+        ("audit, by sudo", &summary.audit_user_cmd),
+    ];
+    for (name, runs) in runs {
+        if let Some(runs) = runs {
+            line(format!(
+                "{name}: {} commands, {} as root, {} denied",
+                runs.records, runs.elevations, runs.denied
+            ));
+        }
+    }
+    let products = [
+        ("Microsoft Intune", &summary.intune),
+        ("SAP Privileges", &summary.privileges),
+        ("Santa", &summary.santa),
+    ];
+    for (name, runs) in products {
+        if let Some(runs) = runs {
+            line(format!(
+                "{name}: {} records, {} elevations, {} denied",
+                runs.records, runs.elevations, runs.denied
+            ));
+        }
     }
     if summary.same_process > 0 {
         line(format!(

@@ -39,3 +39,9 @@ impl<T: AsRef<[u8]>> LogFile for Cursor<T> {
         Ok(Some(offset))
     }
 }
+
+impl<F: LogFile + ?Sized> LogFile for &mut F {
+    fn next_data(&mut self, offset: u64) -> io::Result<Option<u64>> {
+        (**self).next_data(offset)
+    }
+}

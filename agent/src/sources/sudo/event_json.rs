@@ -1,16 +1,28 @@
 //! sudo's JSON event log: one object with the keys `accept`, `exit` and `reject` again and again, or an object a line.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader};
 
 use epm_proto::v1;
 
 use crate::source::Readings;
 
+use super::super::format::{self, Format};
+use super::super::runs::Starts;
 use super::json_record;
-use super::members::{Member, Members};
-use super::runs::Starts;
+use super::members::{Member, Members, top_level_keys};
 
 const SENSOR: v1::SensorKind = v1::SensorKind::SudoEventJson;
+
+/// sudo's JSON event log.
+pub static FORMAT: Format = Format {
+    name: "sudo's JSON event log",
+    recognises: |head| {
+        let keys = top_level_keys(head.bytes());
+        let begins = ["accept", "reject", "exit"];
+        keys.iter().any(|key| begins.contains(&key.as_str()))
+    },
+    reading: format::Reading::Whole(|file, _time, into| read(BufReader::new(file), into)),
+};
 
 /// Reads a whole log. Errors are the reader's own; damage goes to `into`.
 pub fn read<R: BufRead>(from: R, into: &mut dyn Readings) -> io::Result<()> {

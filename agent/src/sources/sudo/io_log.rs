@@ -6,9 +6,22 @@ use epm_proto::v1;
 
 use crate::source::Readings;
 
+use super::super::format::{self, Format};
+use super::super::runs::Starts;
 use super::json_record;
-use super::members::RECORD_LIMIT;
-use super::runs::Starts;
+use super::members::{RECORD_LIMIT, top_level_keys};
+
+/// The `log.json` of a sudo I/O log.
+pub static FORMAT: Format = Format {
+    name: "the log.json of a sudo I/O log",
+    recognises: |head| {
+        let keys = top_level_keys(head.bytes());
+        let has = |names: &[&str]| keys.iter().any(|key| names.contains(&key.as_str()));
+        has(&["command", "runargv", "submituser"])
+            && has(&["timestamp", "server_time", "submit_time"])
+    },
+    reading: format::Reading::Whole(|file, _time, into| read(file, into)),
+};
 
 /// Reads the file. Errors are the reader's own; damage goes to `into`.
 pub fn read<R: Read>(from: R, into: &mut dyn Readings) -> io::Result<()> {

@@ -6,9 +6,10 @@ use serde::Deserialize;
 
 use crate::source::{Observation, Reading, Verdict};
 
-use super::runs::{Start, Starts};
+use super::super::runs::{Start, Starts};
+use super::super::unmanaged::{exit_of, reading_of};
+use super::seen_by;
 use super::text_record::file_name;
-use super::{exit_of, reading_of};
 
 /// What is read of a record; everything else in it is passed over.
 #[derive(Debug, Deserialize)]
@@ -93,7 +94,7 @@ impl Record {
         let elevation = self.elevation(user, command);
         Ok(reading_of(
             verdict,
-            sensor,
+            seen_by(sensor),
             observed_at_us,
             source_key,
             elevation,

@@ -1,16 +1,22 @@
 //! sudo's own text log (`Defaults logfile`): one record a line, or wrapped with four blanks before what goes on.
 
-use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 
 use epm_proto::v1;
 
 use crate::source::Readings;
 
-use super::lines::{LINE_LIMIT, Line, Lines};
-use super::stamp::{self, Stamp};
+use super::super::format::{self, Flow, Format};
+use super::super::lines::{LINE_LIMIT, LineReader, Lines};
+use super::super::stamp::{self, Stamp, TextTime};
 use super::text_record::{TextRecord, TextRuns};
-use super::{Flow, TextTime};
+
+/// sudo's own text log.
+pub static FORMAT: Format = Format {
+    name: "sudo's own log file",
+    recognises: |head| head.lines().any(|line| split(line).is_some()),
+    reading: format::Reading::Pieces(|| Box::new(Lines::new(Log::new()))),
+};
 
 /// Takes the first line of a record apart into its stamp and the message from the user on.
 pub(super) fn split(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
@@ -21,26 +27,6 @@ pub(super) fn split(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
         .windows(3)
         .any(|bytes| bytes == b" : ")
         .then_some((stamp, message))
-}
-
-/// Reads a whole log. Errors are the reader's own; damage goes to `into`.
-pub fn read<R: BufRead>(from: R, time: &TextTime, into: &mut dyn Readings) -> io::Result<()> {
-    let mut lines = Lines::new(from);
-    let mut log = Log {
-        held: None,
-        runs: TextRuns::new(v1::SensorKind::SudoLogfile, "logfile"),
-    };
-    while let Some(line) = lines.next()? {
-        let flow = match line {
-            Line::Text(line) => log.line(line, time, into),
-            Line::TooLong => into.unreadable("a line longer than 1 MiB"),
-        };
-        if flow.is_break() {
-            return Ok(());
-        }
-    }
-    let _ = log.release(into);
-    Ok(())
 }
 
 // A record that may go on in the next line.
@@ -57,7 +43,7 @@ struct Log {
     runs: TextRuns,
 }
 
-impl Log {
+impl LineReader for Log {
     fn line(&mut self, line: &[u8], time: &TextTime, into: &mut dyn Readings) -> Flow {
         if let Some(more) = line.strip_prefix(b"    ") {
             return self.extend(more, into);
@@ -75,6 +61,19 @@ impl Log {
             message: message.to_vec(),
         });
         ControlFlow::Continue(())
+    }
+
+    fn settle(&mut self, into: &mut dyn Readings) -> Flow {
+        self.release(into)
+    }
+}
+
+impl Log {
+    fn new() -> Self {
+        Self {
+            held: None,
+            runs: TextRuns::new(v1::SensorKind::SudoLogfile, "logfile"),
+        }
     }
 
     fn extend(&mut self, more: &[u8], into: &mut dyn Readings) -> Flow {

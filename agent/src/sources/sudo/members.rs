@@ -291,7 +291,7 @@ impl<R: BufRead> Members<R> {
 }
 
 /// The keys of the first object in `head`, which may be cut; an empty list where it is no JSON object.
-pub(crate) fn top_level_keys(head: &[u8]) -> Vec<String> {
+pub(super) fn top_level_keys(head: &[u8]) -> Vec<String> {
     let mut keys = Vec::new();
     let mut members = Members::new(head);
     loop {

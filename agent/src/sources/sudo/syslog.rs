@@ -4,21 +4,27 @@
 //! continued)`. A line is therefore held until the next one of the same user on the same host shows that it is whole.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 
 use epm_proto::v1;
 
 use crate::source::Readings;
 
-use super::lines::{LINE_LIMIT, Line, Lines};
-use super::stamp::{self, Stamp};
+use super::super::format::{self, Flow, Format};
+use super::super::lines::{LINE_LIMIT, LineReader, Lines};
+use super::super::stamp::{self, Stamp, TextTime};
 use super::text_record::{TextRecord, TextRuns};
-use super::{Flow, TextTime};
 
 /// Messages held at once: parallel runs whose lines may interleave. The oldest is taken as whole when more come.
 const HELD_MESSAGES: usize = 16;
 const CONTINUED: &[u8] = b"(command continued) ";
+
+/// Syslog with sudo's lines.
+pub static FORMAT: Format = Format {
+    name: "auth.log or another syslog file with sudo's lines",
+    recognises: |head| head.lines().any(|line| split(line).is_some()),
+    reading: format::Reading::Pieces(|| Box::new(Lines::new(Messages::new()))),
+};
 
 /// One syslog line taken apart.
 #[derive(Debug)]
@@ -59,23 +65,6 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
     (&text[..end], rest)
 }
 
-/// Reads a whole log. Errors are the reader's own; damage goes to `into`.
-pub fn read<R: BufRead>(from: R, time: &TextTime, into: &mut dyn Readings) -> io::Result<()> {
-    let mut lines = Lines::new(from);
-    let mut messages = Messages::new();
-    while let Some(line) = lines.next()? {
-        let flow = match line {
-            Line::Text(line) => messages.line(line, time, into),
-            Line::TooLong => into.unreadable("a line longer than 1 MiB"),
-        };
-        if flow.is_break() {
-            return Ok(());
-        }
-    }
-    let _ = messages.finish(into);
-    Ok(())
-}
-
 #[derive(Debug)]
 struct Held {
     host: String,
@@ -102,7 +91,7 @@ impl Messages {
         }
     }
 
-    fn line(&mut self, line: &[u8], time: &TextTime, into: &mut dyn Readings) -> Flow {
+    fn message_line(&mut self, line: &[u8], time: &TextTime, into: &mut dyn Readings) -> Flow {
         if line.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -200,8 +189,14 @@ impl Messages {
             into,
         )
     }
+}
 
-    fn finish(&mut self, into: &mut dyn Readings) -> Flow {
+impl LineReader for Messages {
+    fn line(&mut self, line: &[u8], time: &TextTime, into: &mut dyn Readings) -> Flow {
+        self.message_line(line, time, into)
+    }
+
+    fn settle(&mut self, into: &mut dyn Readings) -> Flow {
         while !self.held.is_empty() {
             self.release(0, into)?;
         }

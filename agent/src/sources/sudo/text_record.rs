@@ -5,9 +5,11 @@ use epm_proto::v1;
 
 use crate::source::{Observation, Reading, Readings, Verdict};
 
+use super::super::format::Flow;
+use super::super::runs::{Occurrences, Start, Starts};
+use super::super::unmanaged::{exit_of, reading_of};
 use super::message::{self, Exit, Message, Parsed, Target};
-use super::runs::{Occurrences, Start, Starts};
-use super::{Flow, exit_of, reading_of};
+use super::seen_by;
 
 /// One record of a text log, its lines joined.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +107,13 @@ impl TextRuns {
         message: Message,
     ) -> Reading {
         let elevation = elevation(record, message);
-        reading_of(verdict, self.sensor, observed_at_us, source_key, elevation)
+        reading_of(
+            verdict,
+            seen_by(self.sensor),
+            observed_at_us,
+            source_key,
+            elevation,
+        )
     }
 
     fn key(

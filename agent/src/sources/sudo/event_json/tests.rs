@@ -1,6 +1,6 @@
 //! Event logs whole and cut, and what joins their records.
 
-use super::super::recorded::Recorded;
+use super::super::super::recorded::Recorded;
 use super::*;
 use crate::source::Verdict;
 

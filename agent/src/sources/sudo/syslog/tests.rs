@@ -2,13 +2,16 @@
 
 use proptest::prelude::*;
 
-use super::super::recorded::{Recorded, time};
+use super::super::super::recorded::{Recorded, time};
 use super::*;
 use crate::source::Verdict;
+use crate::sources::format::LogReader;
 
 fn read_text(text: &str) -> Recorded {
     let mut recorded = Recorded::default();
-    read(text.as_bytes(), &time(), &mut recorded).expect("memory reads");
+    let mut lines = Lines::new(Messages::new());
+    let _ = lines.bytes(text.as_bytes(), &time(), &mut recorded);
+    let _ = lines.finish(&time(), &mut recorded);
     recorded
 }
 

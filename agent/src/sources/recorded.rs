@@ -10,10 +10,10 @@ use super::TextTime;
 
 /// Everything that was handed on, in order and by kind.
 #[derive(Debug, Default)]
-pub(super) struct Recorded {
-    pub(super) readings: Vec<Reading>,
-    pub(super) unreadable: Vec<String>,
-    pub(super) skipped: Vec<&'static str>,
+pub(crate) struct Recorded {
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) unreadable: Vec<String>,
+    pub(crate) skipped: Vec<&'static str>,
 }
 
 impl Readings for Recorded {
@@ -34,14 +34,14 @@ impl Readings for Recorded {
 }
 
 impl Recorded {
-    pub(super) fn verdicts(&self) -> Vec<Verdict> {
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         self.readings
             .iter()
             .map(|reading| reading.verdict)
             .collect()
     }
 
-    pub(super) fn elevation(&self, at: usize) -> &v1::Elevation {
+    pub(crate) fn elevation(&self, at: usize) -> &v1::Elevation {
         let observation = self.readings[at].observation.as_ref();
         match &observation.expect("a stored reading").body {
             v1::record::Body::Elevation(elevation) => elevation,
@@ -49,7 +49,7 @@ impl Recorded {
         }
     }
 
-    pub(super) fn exit(&self, at: usize) -> &v1::ElevationExit {
+    pub(crate) fn exit(&self, at: usize) -> &v1::ElevationExit {
         let observation = self.readings[at].observation.as_ref();
         match &observation.expect("a stored reading").body {
             v1::record::Body::ElevationExit(exit) => exit,
@@ -58,7 +58,7 @@ impl Recorded {
     }
 
     /// Source keys of what would be stored.
-    pub(super) fn keys(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
         let observations = self
             .readings
             .iter()
@@ -75,7 +75,7 @@ impl Recorded {
 }
 
 /// 2026-11-24 in UTC.
-pub(super) fn time() -> TextTime {
+pub(crate) fn time() -> TextTime {
     TextTime {
         reference_us: 1_795_478_400_000_000,
         zone: jiff::tz::TimeZone::UTC,

@@ -4,8 +4,28 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
-use super::TextTime;
+/// How stamps without a year or a zone are read.
+#[derive(Clone, Debug)]
+pub struct TextTime {
+    /// A moment not long before which the last record was written, such as the file's change time: microseconds since
+    /// 1970. A stamp without a year belongs to the latest year that does not put it more than a day behind this.
+    pub reference_us: i64,
+    /// Zone of stamps that name none.
+    pub zone: TimeZone,
+}
+
+impl TextTime {
+    /// Stamps written before `reference_us` in the zone of this machine.
+    #[must_use]
+    pub fn local(reference_us: i64) -> Self {
+        Self {
+            reference_us,
+            zone: TimeZone::system(),
+        }
+    }
+}
 
 const DAY_US: i64 = 86_400_000_000;
 // 29 February comes back within eight years at most (1896 to 1904).
@@ -16,8 +36,8 @@ const MONTHS: [&[u8]; 12] = [
 
 /// A stamp as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp<'a> {
-    pub(super) text: &'a [u8],
+pub(crate) struct Stamp<'a> {
+    pub(crate) text: &'a [u8],
     form: Form,
 }
 
@@ -33,13 +53,13 @@ enum Form {
 }
 
 /// The stamp that `line` begins with, and what follows behind the blanks after it.
-pub(super) fn split(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
+pub(crate) fn split(line: &[u8]) -> Option<(Stamp<'_>, &[u8])> {
     split_named(line).or_else(|| split_iso(line))
 }
 
 impl Stamp<'_> {
     /// Microseconds since 1970; `None` where no such moment exists.
-    pub(super) fn resolve(&self, time: &TextTime) -> Option<i64> {
+    pub(crate) fn resolve(&self, time: &TextTime) -> Option<i64> {
         match &self.form {
             Form::Iso => iso(self.text, time),
             Form::Named {

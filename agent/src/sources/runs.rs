@@ -17,22 +17,22 @@ const OPEN_STARTS: usize = 65_536;
 
 /// A start that an exit may belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Start {
-    pub(super) source_key: SourceKey,
-    pub(super) observed_at_us: i64,
+pub(crate) struct Start {
+    pub(crate) source_key: SourceKey,
+    pub(crate) observed_at_us: i64,
     /// Whether the start was stored, so that its exit has something to add to.
-    pub(super) is_stored: bool,
+    pub(crate) is_stored: bool,
 }
 
 /// Counts identical lines of one stamp.
 #[derive(Debug, Default)]
-pub(super) struct Occurrences {
+pub(crate) struct Occurrences {
     stamps: VecDeque<(u64, HashMap<u64, u64>)>,
 }
 
 impl Occurrences {
     /// How many lines like this one, with the same stamp, were seen before it.
-    pub(super) fn next(&mut self, stamp: &[u8], line: &[&[u8]]) -> u64 {
+    pub(crate) fn next(&mut self, stamp: &[u8], line: &[&[u8]]) -> u64 {
         let stamp = hash(&[stamp]);
         let line = hash(line);
         let known = self.stamps.iter().rposition(|(known, _)| *known == stamp);
@@ -61,7 +61,7 @@ impl Occurrences {
 
 /// Joins exits to their starts by what both lines say.
 #[derive(Debug, Default)]
-pub(super) struct Starts {
+pub(crate) struct Starts {
     open: HashMap<u64, VecDeque<(u64, Start)>>,
     // Every open start in order of arrival; those already joined are passed over when it is their turn to go.
     order: VecDeque<(u64, u64)>,
@@ -70,7 +70,7 @@ pub(super) struct Starts {
 
 impl Starts {
     /// Remembers the start that `parts` describe.
-    pub(super) fn open(&mut self, parts: &[&[u8]], start: Start) {
+    pub(crate) fn open(&mut self, parts: &[&[u8]], start: Start) {
         let key = hash(parts);
         self.arrivals += 1;
         if self.order.len() == OPEN_STARTS
@@ -92,7 +92,7 @@ impl Starts {
     }
 
     /// The oldest start that `parts` describe and that no exit was joined to.
-    pub(super) fn close(&mut self, parts: &[&[u8]]) -> Option<Start> {
+    pub(crate) fn close(&mut self, parts: &[&[u8]]) -> Option<Start> {
         let key = hash(parts);
         let waiting = self.open.get_mut(&key)?;
         let start = waiting.pop_front().map(|(_, start)| start);
