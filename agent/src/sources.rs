@@ -3,15 +3,20 @@
 pub mod evtx;
 pub mod format;
 mod lines;
-#[expect(
-    dead_code,
-    reason = "the JSON sources of the next commits read through it"
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the JSON sources of the next commits read through it"
+    )
 )]
 mod objects;
+mod programs;
 mod runs;
 pub mod simulated;
 mod stamp;
 pub mod sudo;
+pub mod syslog;
 mod unmanaged;
 pub mod windows;
 
@@ -28,5 +33,5 @@ pub static FORMATS: [&Format; 5] = [
     &sudo::event_json::FORMAT,
     &sudo::io_log::FORMAT,
     &sudo::logfile::FORMAT,
-    &sudo::syslog::FORMAT,
+    &syslog::FORMAT,
 ];

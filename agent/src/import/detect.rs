@@ -69,16 +69,16 @@ pub(crate) fn detect(head: &[u8]) -> Result<&'static Format, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::{evtx, sudo};
+    use crate::sources::{evtx, sudo, syslog};
 
     #[test]
     fn each_format_is_known_by_its_content() {
         let cases: [(&[u8], &'static Format); 9] = [
             (b"ElfFile\0\0\0", &evtx::FORMAT),
-            (b"Nov 23 05:29:20 h sshd[1]: x\n", &sudo::syslog::FORMAT),
+            (b"Nov 23 05:29:20 h sshd[1]: x\n", &syslog::FORMAT),
             (
                 b"rest of a line\n2026-11-23T05:29:20Z h sudo: x\n",
-                &sudo::syslog::FORMAT,
+                &syslog::FORMAT,
             ),
             (
                 b"Nov 23 05:29:20 : a : USER=root ;\n",

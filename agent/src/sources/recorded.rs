@@ -7,6 +7,7 @@ use epm_proto::v1;
 use crate::source::{Reading, Readings, Verdict};
 
 use super::TextTime;
+use super::format::{Format, Reading as How};
 
 /// Everything that was handed on, in order and by kind.
 #[derive(Debug, Default)]
@@ -80,4 +81,16 @@ pub(crate) fn time() -> TextTime {
         reference_us: 1_795_478_400_000_000,
         zone: jiff::tz::TimeZone::UTC,
     }
+}
+
+/// What `format` reads in `text`.
+pub(crate) fn read_text(format: &Format, text: &str) -> Recorded {
+    let How::Pieces(new_reader) = format.reading else {
+        panic!("{format} is not read in pieces");
+    };
+    let mut recorded = Recorded::default();
+    let mut reader = new_reader();
+    let _ = reader.bytes(text.as_bytes(), &time(), &mut recorded);
+    let _ = reader.finish(&time(), &mut recorded);
+    recorded
 }

@@ -10,10 +10,10 @@
 pub mod event_json;
 pub mod io_log;
 mod json_record;
+pub(crate) mod lines;
 pub mod logfile;
 mod members;
 mod message;
-pub mod syslog;
 mod text_record;
 
 use epm_proto::v1;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use epm_agent::import::summary::{Counter, Summary};
 use epm_agent::import::{self, ImportError, Options, Refusal};
 use epm_agent::source::{ProcessKey, Reading, Readings, Verdict};
-use epm_agent::sources::sudo;
+use epm_agent::sources::syslog;
 use epm_proto::v1::{AccountClass, SensorKind};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -194,7 +194,7 @@ fn progress_reaches_the_end_of_the_file() {
         &mut Counted::default(),
     )
     .expect("the file is read");
-    assert_eq!(format, &sudo::syslog::FORMAT);
+    assert_eq!(format, &syslog::FORMAT);
     assert!(told.is_sorted_by_key(|progress| progress.done_bytes));
     let last = told.last().expect("progress is told");
     assert_eq!(last.done_bytes, line.len() as u64);
