@@ -116,6 +116,15 @@ fn hand_on(offset: u64, record: EvtxRecord<'_>, into: &mut dyn Readings) -> Cont
             rendered.event_record_id
         ));
     };
+    // The record around an event repeats its number and time, which the event itself may have lost.
+    let (number, time) = (
+        rendered.event_record_id,
+        rendered.timestamp.as_microsecond(),
+    );
+    let fields = {
+        let (own_number, own_time) = (fields.record_id(), fields.created_at_us());
+        fields.numbered(own_number.or(Some(number)), own_time.or(Some(time)))
+    };
     match read_event(&fields) {
         Some(reading) => into.reading(reading),
         None => into.skipped(OTHER_EVENT),
