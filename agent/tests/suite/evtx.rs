@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::counted::{Counted, Sensor};
+use crate::fuzz::event_log;
 use crate::reference;
 
 const HEADER_BLOCK_BYTES: usize = 4096;
@@ -140,6 +141,40 @@ fn damaged_bytes_never_stop_the_reader() {
                 Err(error) => panic!("byte {position} gave {error}"),
             }
         }
+    }
+}
+
+#[test]
+fn an_event_that_lost_its_time_and_number_has_those_of_its_record() {
+    let utf16 =
+        |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let whole = event_log::plain();
+    let mut damaged = whole.clone();
+    for name in ["TimeCreated", "EventRecordID"] {
+        let (name, other) = (utf16(name), utf16(&"x".repeat(name.len())));
+        let places: Vec<usize> = damaged
+            .windows(name.len())
+            .enumerate()
+            .filter(|(_, bytes)| *bytes == name)
+            .map(|(at, _)| at)
+            .collect();
+        assert_eq!(places.len(), 2, "a name for each record");
+        for at in places {
+            damaged[at..at + other.len()].copy_from_slice(&other);
+        }
+    }
+    let (whole, damaged) = (counted_bytes(&whole), counted_bytes(&damaged));
+    assert!(damaged.unreadable.is_empty());
+    assert_eq!(damaged.readings.len(), 2);
+    for (reading, sound) in damaged.readings.iter().zip(&whole.readings) {
+        let (reading, sound) = (reading.observation.as_ref(), sound.observation.as_ref());
+        let (reading, sound) = (reading.expect("stored"), sound.expect("stored"));
+        assert!(reading.source_key.is_some());
+        // The record was written in the second in which the event happened.
+        assert_eq!(
+            reading.observed_at_us / 1_000_000,
+            sound.observed_at_us / 1_000_000
+        );
     }
 }
 

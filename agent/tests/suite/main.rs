@@ -3,6 +3,7 @@
 mod cli;
 mod counted;
 mod evtx;
+mod fuzz;
 mod import;
 mod peer;
 mod reference;
