@@ -20,13 +20,13 @@ const ALLOWED_ARROWS: [(&str, &[&str]); 8] = [
     ("epm-proto", &[]),
     ("epm-event-log", &[]),
     ("epm-tables", &[]),
-    ("epm-agent", &["epm-proto"]),
+    ("epm-agent", &["epm-proto", "epm-policy"]),
     ("epm-collector", &["epm-proto", "epm-event-log"]),
     (
         "epm-processor",
         &["epm-proto", "epm-event-log", "epm-tables"],
     ),
-    ("epm-query-api", &["epm-tables"]),
+    ("epm-query-api", &["epm-tables", "epm-policy"]),
     ("epm-policy", &[]),
 ];
 

@@ -1,0 +1,17 @@
+//! What the policy engine promises, proved from outside its code.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod arguments;
+mod children;
+mod conditions;
+mod decisions;
+mod dice;
+mod draw;
+mod elevation_types;
+mod launches;
+mod laws;
+mod matching;
+mod precedence;
+mod settings;
+mod validation;
+mod world;
