@@ -1,13 +1,11 @@
 //! Policies that were found valid, made ready to decide. A set never changes: a new policy version is a new set, and the
 //! last good one stays where a new one is refused.
 
-use std::sync::Arc;
-
 use crate::decide::decide;
 use crate::decision::Decision;
 use crate::effective::EffectiveSettings;
 use crate::index::{Found, Index};
-use crate::matching::{Certificates, Matcher, Subject, reach};
+use crate::matching::{Matcher, Subject, certificates, reach};
 use crate::model::{Policies, Rule, RulesPolicy};
 use crate::precedence::attribute_count;
 use crate::request::Request;
@@ -110,11 +108,7 @@ fn view<'s>(policies: &'s Policies, compiled: &'s CompiledRule) -> RuleView<'s> 
 
 /// Rules in the order in which near misses are shown: the most specific first, as precedence counts it.
 fn compile(policies: &Policies) -> Vec<CompiledRule> {
-    let certificates: Certificates = policies
-        .certificate_groups
-        .iter()
-        .map(|group| (group.id.clone(), Arc::new(group.certificate.clone())))
-        .collect();
+    let certificates = certificates(policies);
     let mut rules = Vec::new();
     for (policy, written) in policies.rules.iter().enumerate() {
         for (rule, text) in written.rules.iter().enumerate() {
@@ -135,3 +129,6 @@ fn compile(policies: &Policies) -> Vec<CompiledRule> {
     });
     rules
 }
+
+#[cfg(test)]
+mod tests;
