@@ -12,6 +12,7 @@ mod decision;
 mod effective;
 mod index;
 pub mod limits;
+pub mod lint;
 mod matching;
 mod model;
 mod paths;
@@ -20,6 +21,7 @@ pub mod precedence;
 pub mod reference;
 mod request;
 mod set;
+mod strength;
 pub mod validate;
 
 pub use approval::{Approval, RequestState};
@@ -35,4 +37,5 @@ pub use request::{
     SignatureStatus, Trigger, UserFacts, Variables,
 };
 pub use set::PolicySet;
+pub use strength::Strength;
 pub use validate::{Field, Place, PolicyError, Problem, Violation};

@@ -47,3 +47,10 @@ pub const APPROVAL_S: i64 = 24 * 60 * 60;
 pub const REMOVAL_DAYS: u16 = 7;
 /// Characters of a justification that are kept.
 pub const MAX_JUSTIFICATION_CHARS: usize = 256;
+/// Findings of one lint: a person works through a few at a time, and each is fixed with others.
+pub const MAX_LINT_FINDINGS: usize = 10_000;
+/// Pairs of rules that lint compares at most. Few rules share a hash or a certificate; where a hundred thousand do, their
+/// pairs would take minutes.
+pub const MAX_LINT_PAIRS: usize = 20_000_000;
+/// Days before a certificate's end at which lint begins to warn: time to find and test the next one.
+pub const EXPIRING_DAYS: i64 = 30;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::{
-    Assignment, Audience, Certificate, CertificateType, Conditions, Detection, GroupId, Platform,
-    Rule, RulesPolicy, SignatureSource,
+    Assignment, Audience, Certificate, CertificateGroup, CertificateType, Conditions, Detection,
+    GroupId, Platform, Policies, Rule, RulesPolicy, SignatureSource,
 };
 use crate::paths::{SplitPath, split};
 use crate::pattern::Pattern;
@@ -60,6 +60,13 @@ pub(crate) enum Signer {
 
 /// Reusable certificates by the group that rules refer to.
 pub(crate) type Certificates = FxHashMap<GroupId, Arc<Certificate>>;
+
+/// The reusable certificates of a set.
+pub(crate) fn certificates(policies: &Policies) -> Certificates {
+    let groups = policies.certificate_groups.iter();
+    let entry = |group: &CertificateGroup| (group.id.clone(), Arc::new(group.certificate.clone()));
+    groups.map(entry).collect()
+}
 
 impl Signer {
     /// What a valid rule's source stands for. `None`: the signature does not matter.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use epm_policy::lint::{Check, lint};
 use epm_policy::precedence::{Standing, Target};
 use epm_policy::{
-    DecidingStep, Decision, ElevationType, LossReason, MissReason, Outcome, Platform, Policies,
-    PolicySet, RuleAttribute, RuleId, TieBreak, Trigger, reference,
+    DecidingStep, Decision, ElevationType, LossReason, MissReason, Outcome, Place, Platform,
+    Policies, PolicySet, RuleAttribute, RuleId, TieBreak, Trigger, reference,
 };
 
 use crate::dice::Dice;
@@ -17,6 +18,7 @@ use crate::world::Launch;
 const COMPARED: u64 = 40_000;
 const DENIED: u64 = 8_000;
 const REMOVED: u64 = 8_000;
+const LINTED: u64 = 8_000;
 /// Launches for each set.
 const LAUNCHES: usize = 20;
 
@@ -282,6 +284,41 @@ fn removing_a_rule_changes_nothing_for_launches_that_it_does_not_match() {
         unmatched > 50_000 && matched > 10_000,
         "{unmatched} {matched}"
     );
+}
+
+#[test]
+fn a_rule_that_lint_calls_shadowed_or_contradicted_never_wins() {
+    let found = Mutex::new([0_u64; 2]);
+    for_each_seed(LINTED, |seed| {
+        let dice = &mut Dice::new(seed);
+        let policies = draw::policies(dice);
+        let never = lint(&policies, 0).into_iter().filter_map(|finding| {
+            let beaten = matches!(finding.check, Check::Shadowed | Check::Contradiction);
+            let Place::Rule { id, .. } = finding.place else {
+                return None;
+            };
+            beaten.then_some(id)
+        });
+        let never: Vec<String> = never.collect();
+        let set = PolicySet::new(policies.clone()).unwrap();
+        let mut matches = 0;
+        for _ in 0..LAUNCHES {
+            let launch = draw::launch(dice, &policies);
+            let decision = launch.with(|request| set.decide(request));
+            let named = |c: &epm_policy::Candidate<'_>| never.contains(&c.rule.id.to_string());
+            assert!(
+                !decision.winner.is_some_and(|w| named(&w)),
+                "seed {seed}: {decision:#?}"
+            );
+            let losers = decision.losers.iter();
+            matches += losers.filter(|loser| named(&loser.candidate)).count();
+        }
+        let mut found = found.lock().unwrap();
+        found[0] += never.len() as u64;
+        found[1] += matches as u64;
+    });
+    let [found, matched] = found.into_inner().unwrap();
+    assert!(found > 1_000 && matched > 2_000, "{found} {matched}");
 }
 
 const TYPES: [ElevationType; 5] = [

@@ -10,6 +10,7 @@ mod draw;
 mod elevation_types;
 mod launches;
 mod laws;
+mod lint;
 mod matching;
 mod precedence;
 mod settings;
