@@ -8,7 +8,10 @@
 //! For near misses a rule lies in a second bucket under another attribute: one that fails on a single attribute matches
 //! on the other. That search is bounded; the search for matches is not.
 
-mod keys;
+mod filter;
+mod key;
+mod probes;
+mod rule_keys;
 
 use rustc_hash::FxHashMap;
 
@@ -17,7 +20,10 @@ use crate::limits::MAX_NEAR_MISS_SEARCH;
 use crate::matching::{Subject, Verdict};
 use crate::precedence::Target;
 use crate::set::RuleView;
-use keys::{KeyOption, Probes};
+use filter::Filter;
+use key::{Key, Kinds};
+use probes::Probes;
+use rule_keys::{KeyOption, options};
 
 /// What lies under one key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +47,7 @@ pub(crate) struct Index {
     buckets: FxHashMap<u64, Bucket>,
     rules: Vec<u32>,
     probes: Probes,
+    filter: Filter,
 }
 
 /// What a search came upon. Rules are known by their number in the set.
@@ -55,10 +62,10 @@ pub(crate) struct Found {
 impl Index {
     /// `rules` are numbered in the order in which near misses are shown.
     pub(crate) fn build(rules: &[RuleView<'_>]) -> Self {
-        let options: Vec<Vec<KeyOption>> = rules.iter().map(keys::options).collect();
+        let options: Vec<Vec<KeyOption>> = rules.iter().map(options).collect();
         let mut shared: FxHashMap<u64, u32> = FxHashMap::default();
         for key in options.iter().flatten().flat_map(|option| &option.keys) {
-            *shared.entry(*key).or_default() += 1;
+            *shared.entry(key.number).or_default() += 1;
         }
         let mut first = Vec::with_capacity(rules.len());
         let mut second = Vec::with_capacity(rules.len());
@@ -72,16 +79,23 @@ impl Index {
             }
             first.extend(one.keys.iter().map(|key| (*key, rule)));
         }
+        let mut kinds = Kinds::default();
+        for (key, _) in first.iter().chain(&second) {
+            kinds.add(key.kind);
+        }
         let mut index = Self {
-            probes: Probes::of(rules),
+            probes: Probes::of(rules, kinds),
             ..Self::default()
         };
         index.lay_out(first, |bucket| &mut bucket.first);
         index.lay_out(second, |bucket| &mut bucket.second);
+        index.filter = Filter::of(index.buckets.keys().copied(), index.buckets.len());
         index
     }
 
-    fn lay_out(&mut self, mut entries: Vec<(u64, u32)>, of: impl Fn(&mut Bucket) -> &mut Span) {
+    fn lay_out(&mut self, entries: Vec<(Key, u32)>, of: impl Fn(&mut Bucket) -> &mut Span) {
+        let entries = entries.into_iter().map(|(key, rule)| (key.number, rule));
+        let mut entries: Vec<(u64, u32)> = entries.collect();
         entries.sort_unstable();
         for bucket in entries.chunk_by(|one, next| one.0 == next.0) {
             let start = position(self.rules.len());
@@ -99,6 +113,9 @@ impl Index {
     ) -> Found {
         let mut found = Found::default();
         self.probes.of_launch(subject, |key| {
+            if !self.filter.may_have(key) {
+                return;
+            }
             let Some(bucket) = self.buckets.get(&key) else {
                 return;
             };
@@ -135,7 +152,7 @@ fn choose(
     shared: &FxHashMap<u64, u32>,
 ) -> (KeyOption, Option<KeyOption>) {
     let crowd = |option: &KeyOption| {
-        let count = |key| shared.get(key).copied().unwrap_or(0);
+        let count = |key: &Key| shared.get(&key.number).copied().unwrap_or(0);
         option.keys.iter().map(count).max().unwrap_or(0)
     };
     options.sort_by_key(crowd);
