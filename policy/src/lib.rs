@@ -10,6 +10,7 @@ mod approval;
 mod decide;
 mod decision;
 mod effective;
+pub mod file;
 mod index;
 pub mod limits;
 pub mod lint;

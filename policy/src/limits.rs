@@ -54,3 +54,13 @@ pub const MAX_LINT_FINDINGS: usize = 10_000;
 pub const MAX_LINT_PAIRS: usize = 20_000_000;
 /// Days before a certificate's end at which lint begins to warn: time to find and test the next one.
 pub const EXPIRING_DAYS: i64 = 30;
+/// Bytes of a policy file: a hundred thousand rules as JSON need half of it.
+pub const MAX_POLICY_FILE_BYTES: usize = 96 * 1024 * 1024;
+/// How deep a policy file nests; the model has nine levels.
+pub const MAX_YAML_DEPTH: usize = 24;
+/// Values of a YAML file: forty for each of a hundred thousand rules.
+pub const MAX_YAML_NODES: usize = 4_000_000;
+/// Anchors and references of a YAML file: people use a few to repeat a folder or a certificate.
+pub const MAX_YAML_ALIASES: usize = 10_000;
+/// Values that references repeat, all together: a file must not grow by referring to itself.
+pub const MAX_YAML_REPLAYED: usize = 1_000_000;

@@ -165,22 +165,22 @@ pub fn lint(policies: &Policies, now_s: i64) -> Vec<Finding> {
     single::settings(policies, &mut findings);
     single::rules(policies, now_s, &mut findings);
     pairs::check(policies, &mut findings);
-    findings.sort_by_key(|finding| place_key(&finding.place, policies));
+    findings.sort_by_key(|finding| place_key(&finding.place));
     findings.truncate(MAX_LINT_FINDINGS);
     findings
 }
 
 /// Settings first, then policies and their rules as they were written.
-fn place_key(place: &Place, policies: &Policies) -> (u8, usize, usize) {
+fn place_key(place: &Place) -> (u8, usize, usize) {
     match place {
         Place::Policies => (0, 0, 0),
         Place::Settings { number, .. } => (1, *number, 0),
         Place::CertificateGroup { number, .. } => (2, *number, 0),
         Place::RulesPolicy { number, .. } => (3, *number, 0),
-        Place::Rule { policy, number, .. } => {
-            let mut written = policies.rules.iter();
-            let policy = written.position(|written| written.id.as_str() == policy);
-            (3, policy.unwrap_or(usize::MAX), number + 1)
-        }
+        Place::Rule {
+            policy_number,
+            number,
+            ..
+        } => (3, *policy_number, number + 1),
     }
 }

@@ -25,21 +25,32 @@ pub use settings::{DefaultResponse, ReportingScope, SettingsPolicy};
 pub use time_window::{Moment, TimeWindow, Weekday};
 pub use version::{FileVersion, VersionError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The number of a whole set of policies; a newer set has a higher one.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct PolicyVersion(pub u64);
 
 /// Everything that may apply on some device: what a bundle carries and a draft is replayed with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policies {
-    /// Number of this set.
-    #[serde(default)]
+    /// Number of this set. Mandatory, so that an empty file is not taken for a set without rules.
     pub version: PolicyVersion,
     /// Elevation settings policies.
     #[serde(default)]

@@ -39,6 +39,8 @@ pub enum Place {
     },
     /// A rule.
     Rule {
+        /// Number of its policy.
+        policy_number: usize,
         /// Id of its policy.
         policy: String,
         /// Its number in the policy.
@@ -61,7 +63,9 @@ impl fmt::Display for Place {
             Self::Policies => f.write_str("policies"),
             Self::Settings { number, id } => write!(f, "settings[{number}] {id:?}"),
             Self::RulesPolicy { number, id } => write!(f, "rules policy[{number}] {id:?}"),
-            Self::Rule { policy, number, id } => {
+            Self::Rule {
+                policy, number, id, ..
+            } => {
                 write!(f, "rule[{number}] {id:?} of rules policy {policy:?}")
             }
             Self::CertificateGroup { number, id } => {
@@ -168,15 +172,18 @@ fn check_policies(policies: &Policies, findings: &mut Findings) {
     let mut ids = Unique::default();
     let mut names = Unique::default();
     let mut rule_ids = Unique::default();
-    for (number, policy) in policies.rules.iter().enumerate() {
-        let id = policy.id.as_str().to_owned();
-        let mut at = findings.at(Place::RulesPolicy { number, id });
+    for (policy_number, policy) in policies.rules.iter().enumerate() {
+        let mut at = findings.at(Place::RulesPolicy {
+            number: policy_number,
+            id: policy.id.to_string(),
+        });
         ids.check(&mut at, Field::Id, &policy.id);
         names.check(&mut at, Field::Name, &policy.name);
         check_policy(&mut at, policy);
         let mut rule_names = Unique::default();
         for (number, rule) in policy.rules.iter().enumerate() {
             let mut at = findings.at(Place::Rule {
+                policy_number,
                 policy: policy.id.as_str().to_owned(),
                 number,
                 id: rule.id.as_str().to_owned(),

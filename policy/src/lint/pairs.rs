@@ -25,6 +25,7 @@ enum Identity<'p> {
 /// A rule with its place.
 struct Entry<'p> {
     view: RuleView<'p>,
+    policy_number: usize,
     number: usize,
 }
 
@@ -38,7 +39,7 @@ pub(super) fn check(policies: &Policies, findings: &mut Vec<Finding>) {
         .collect();
     let mut matchers = matchers.iter();
     let mut entries = Vec::new();
-    for policy in &policies.rules {
+    for (policy_number, policy) in policies.rules.iter().enumerate() {
         for (number, rule) in policy.rules.iter().enumerate() {
             let Some(matcher) = matchers.next() else {
                 return;
@@ -50,7 +51,11 @@ pub(super) fn check(policies: &Policies, findings: &mut Vec<Finding>) {
                     rule,
                     matcher,
                 };
-                entries.push(Entry { view, number });
+                entries.push(Entry {
+                    view,
+                    policy_number,
+                    number,
+                });
             }
         }
     }
@@ -166,7 +171,7 @@ fn between(narrow: &Entry<'_>, other: &Entry<'_>) -> Option<Finding> {
         ),
     };
     Some(Finding {
-        place: place(narrow.view.policy, narrow.number),
+        place: place(narrow.policy_number, narrow.view.policy, narrow.number),
         check,
         severity,
         reason,

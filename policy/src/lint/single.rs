@@ -45,11 +45,11 @@ const UNASSIGNED: &str = "the policy is assigned to nobody, so it applies nowher
 
 pub(super) fn rules(policies: &Policies, now_s: i64, findings: &mut Vec<Finding>) {
     let certificates = certificates(policies);
-    for (number, policy) in policies.rules.iter().enumerate() {
+    for (policy_number, policy) in policies.rules.iter().enumerate() {
         if policy.assignment.include.is_empty() {
             findings.push(Finding {
                 place: Place::RulesPolicy {
-                    number,
+                    number: policy_number,
                     id: policy.id.to_string(),
                 },
                 check: Check::Unassigned,
@@ -60,6 +60,7 @@ pub(super) fn rules(policies: &Policies, now_s: i64, findings: &mut Vec<Finding>
         }
         for (number, rule) in policy.rules.iter().enumerate() {
             let mut subject = Subject {
+                policy_number,
                 policy,
                 rule,
                 number,
@@ -78,8 +79,9 @@ pub(super) fn rules(policies: &Policies, now_s: i64, findings: &mut Vec<Finding>
     }
 }
 
-pub(super) fn place(policy: &RulesPolicy, number: usize) -> Place {
+pub(super) fn place(policy_number: usize, policy: &RulesPolicy, number: usize) -> Place {
     Place::Rule {
+        policy_number,
         policy: policy.id.to_string(),
         number,
         id: policy.rules[number].id.to_string(),
@@ -87,6 +89,7 @@ pub(super) fn place(policy: &RulesPolicy, number: usize) -> Place {
 }
 
 struct Subject<'p, 'f> {
+    policy_number: usize,
     policy: &'p RulesPolicy,
     rule: &'p Rule,
     number: usize,
@@ -96,7 +99,7 @@ struct Subject<'p, 'f> {
 impl Subject<'_, '_> {
     fn found(&mut self, check: Check, severity: Severity, reason: impl Into<String>) {
         self.findings.push(Finding {
-            place: place(self.policy, self.number),
+            place: place(self.policy_number, self.policy, self.number),
             check,
             severity,
             reason: reason.into(),

@@ -1,11 +1,12 @@
 //! Whom a policy is for. It must not know what the policy says.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceId, GroupId, UserId};
 
 /// One group, user or device that a policy is assigned to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Every user, on whatever device.
@@ -23,7 +24,7 @@ pub enum Audience {
 }
 
 /// Whom a policy reaches. Assigned to nobody, it applies nowhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assignment {
     /// The policy reaches a launch where one of these fits. Fits a user, the policy counts as deployed to the user;

@@ -1,11 +1,14 @@
 //! By whose signature a rule knows a file. It must not parse or verify a certificate.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{GroupId, Thumbprint};
 
 /// Which certificate of a file's signature is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateType {
     /// The certificate that signed the file.
@@ -15,7 +18,7 @@ pub enum CertificateType {
 }
 
 /// A certificate as a rule knows it. Every part that is present must equal the file's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// Digest of its encoding. The strongest part: it names one certificate.
@@ -30,7 +33,7 @@ pub struct Certificate {
 }
 
 /// A certificate stored once under a name. Rules refer to it, and a change reaches all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateGroup {
     /// What rules refer to.
@@ -46,8 +49,8 @@ pub struct CertificateGroup {
 
 /// Where a rule takes the signature from that a file must have. The choice itself is mandatory; its parts are checked
 /// by validation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "source", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SignatureSource {
     /// A reusable certificate group: what an editor offers first.
     Reusable {

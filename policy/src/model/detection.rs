@@ -1,11 +1,12 @@
 //! How a rule knows a file. It must not know what happens then.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FileVersion, Sha256, SignatureSource};
 
 /// Attributes of a file. Every one that is present must match; a fact that is not known matches nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {
     /// Name with its extension. `?` is one character and `*` any run of them, but not in the extension. Case matters

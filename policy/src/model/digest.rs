@@ -1,7 +1,9 @@
 //! Digests as values, written as hexadecimal digits. It must not compute one.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not a digest.
@@ -46,6 +48,20 @@ impl Sha256 {
         let mut bytes = [0; 32];
         read_hex(WHAT, text, &mut bytes)?;
         Ok(Self(bytes))
+    }
+}
+
+impl JsonSchema for Sha256 {
+    fn schema_name() -> Cow<'static, str> {
+        "Sha256".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "SHA-256 as 64 hexadecimal digits",
+            "pattern": "^[0-9A-Fa-f]{64}$",
+        })
     }
 }
 
@@ -115,6 +131,20 @@ impl Thumbprint {
             Self::Sha1(bytes) => bytes,
             Self::Sha256(bytes) => bytes,
         }
+    }
+}
+
+impl JsonSchema for Thumbprint {
+    fn schema_name() -> Cow<'static, str> {
+        "Thumbprint".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "SHA-1 or SHA-256 of a certificate, as 40 or 64 hexadecimal digits",
+            "pattern": "^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$",
+        })
     }
 }
 

@@ -1,12 +1,24 @@
 //! Elevation rules: how a file is known, and what happens when it is. It must not say which of two rules wins.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Detection, GroupId, PolicyId, RuleId, TimeWindow};
 
 /// The operating system that a policy is written for. It decides how paths and names are read.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Platform {
@@ -19,7 +31,18 @@ pub enum Platform {
 
 /// What happens to a file that a rule knows. In the order of precedence step 5, with deny beside it: deny wins before.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ElevationType {
@@ -37,7 +60,7 @@ pub enum ElevationType {
 }
 
 /// What a user must give before a confirmed elevation. All that are set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
     /// A reason in free text.
@@ -63,7 +86,18 @@ impl Validation {
 
 /// What happens to processes that an elevated program starts.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ChildBehaviour {
@@ -78,7 +112,7 @@ pub enum ChildBehaviour {
 
 /// Conditions that the file has no part in. Every one that is present must hold. They do not count as attributes of
 /// precedence step 4, so that a score compares with the product's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// Full path of the program that starts the file; wildcards and variables as in a file path.
@@ -93,7 +127,7 @@ pub struct Conditions {
 }
 
 /// One elevation rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Unique in the whole set.
@@ -127,7 +161,7 @@ pub struct Rule {
 }
 
 /// Rules that are assigned together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RulesPolicy {
     /// Unique in the whole set.

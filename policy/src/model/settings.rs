@@ -1,12 +1,13 @@
 //! Elevation settings policies: what switches enforcement on and holds for no single file. It must not merge them; that
 //! is [`crate::EffectiveSettings`].
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, PolicyId, Validation};
 
 /// What happens to a file that no rule knows, when the user asks for elevated access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultResponse {
     /// Refused, and the user is told why.
@@ -19,7 +20,18 @@ pub enum DefaultResponse {
 
 /// Which records may leave a device. Each scope sends what the one before sends, and more.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ReportingScope {
@@ -33,7 +45,7 @@ pub enum ReportingScope {
 }
 
 /// One settings policy. What is absent was not configured and is left to other policies and to the built-in defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsPolicy {
     /// Unique in the whole set.

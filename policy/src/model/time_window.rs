@@ -1,5 +1,6 @@
 //! When a rule holds. Time is always passed in; it must not read a clock.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A moment as the device saw it.
@@ -30,7 +31,9 @@ impl Moment {
 const MINUTES_PER_DAY: i64 = 24 * 60;
 
 /// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names of the days")]
 pub enum Weekday {
@@ -63,7 +66,7 @@ impl Weekday {
 }
 
 /// When a rule holds. Every part that is present must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeWindow {
     /// Days on the device's wall on which the window opens. Empty: every day.

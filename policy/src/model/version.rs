@@ -1,7 +1,9 @@
 //! File versions: four numbers, compared from the left. It must not read a file.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not a version that a rule may demand.
@@ -60,6 +62,20 @@ impl FileVersion {
 fn number_of(text: &str) -> Option<u16> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
+}
+
+impl JsonSchema for FileVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "FileVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "four numbers from 0 to 65535, as in 1.2.3.4",
+            "pattern": "^[0-9]{1,5}(\\.[0-9]{1,5}){3}$",
+        })
+    }
 }
 
 impl fmt::Display for FileVersion {

@@ -33,9 +33,11 @@ pub enum Field {
     DeviceGroups,
 }
 
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Field {
+    /// The key in a policy file, with the keys around it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
             Self::Id => "id",
             Self::Name => "name",
             Self::Description => "description",
@@ -58,7 +60,13 @@ impl fmt::Display for Field {
             Self::ParentPath => "conditions.parent_path",
             Self::Time => "conditions.time",
             Self::DeviceGroups => "conditions.device_groups",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

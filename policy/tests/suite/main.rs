@@ -8,6 +8,7 @@ mod decisions;
 mod dice;
 mod draw;
 mod elevation_types;
+mod files;
 mod launches;
 mod laws;
 mod lint;
