@@ -59,6 +59,16 @@ pub(crate) struct Found {
     pub(crate) cut: bool,
 }
 
+impl Found {
+    /// Whether a rule was come upon before, as far as that is told at once. A rule that matched is found by both of its
+    /// keys as a rule.
+    fn has(&self, rule: u32) -> bool {
+        const LOOKED_AT: usize = 8;
+        let mut matches = self.matches.iter().take(LOOKED_AT);
+        matches.any(|(known, _)| *known == rule)
+    }
+}
+
 impl Index {
     /// `rules` are numbered in the order in which near misses are shown.
     pub(crate) fn build(rules: &[RuleView<'_>]) -> Self {
@@ -129,6 +139,9 @@ impl Index {
             let second = self.rules_in(bucket.second);
             found.cut |= second.len() > MAX_NEAR_MISS_SEARCH;
             for rule in second.iter().take(MAX_NEAR_MISS_SEARCH) {
+                if found.has(*rule) {
+                    continue;
+                }
                 if let Verdict::Near(attribute, reason) = judge(*rule, subject) {
                     found.near.push((*rule, attribute, reason));
                 }
