@@ -67,8 +67,12 @@ pub(crate) fn decide<'s>(set: &'s PolicySet, request: &Request<'_>) -> Decision<
 /// Question 7: candidates, strongest first.
 fn rank<'s>(set: &'s PolicySet, found: &Found) -> Vec<Ranked<'s>> {
     let ranked = found.matches.iter().map(|(number, target)| {
-        let RuleView { policy, rule, .. } = set.rule(*number);
-        let standing = Standing::of(rule, *target);
+        let RuleView {
+            policy,
+            rule,
+            matcher,
+        } = set.rule(*number);
+        let standing = matcher.standing(rule, *target);
         Ranked {
             candidate: Candidate {
                 policy,
@@ -77,7 +81,7 @@ fn rank<'s>(set: &'s PolicySet, found: &Found) -> Vec<Ranked<'s>> {
                 attribute_score: standing.attributes,
             },
             standing,
-            report_only: policy.report_only || rule.report_only,
+            report_only: matcher.report_only,
         }
     });
     let mut ranked: Vec<_> = ranked.collect();

@@ -1,18 +1,20 @@
 //! Whether a rule knows a launch, attribute by attribute. Every attribute that is present must match, and an unknown fact
 //! matches nothing. It must not weigh one rule against another.
 
-use crate::decision::{MissReason, RuleAttribute};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::decision::{MissReason, RuleAttribute};
 use crate::model::{
-    Assignment, Audience, Certificate, CertificateGroup, CertificateType, Conditions, Detection,
-    GroupId, Platform, Policies, Rule, RulesPolicy, SignatureSource,
+    Assignment, Audience, Certificate, CertificateGroup, CertificateType, Conditions,
+    ElevationType, FileVersion, GroupId, Platform, Policies, Rule, RulesPolicy, Sha256,
+    SignatureSource,
 };
-use crate::paths::{SplitPath, split};
+use crate::paths::{SplitPath, fold, split};
 use crate::pattern::Pattern;
-use crate::precedence::Target;
+use crate::precedence::{Standing, Target, attribute_count};
 use crate::request::{CertificateFacts, Request, SignatureStatus};
 
 /// A launch as rules are compared with it: names folded, the path taken apart.
@@ -21,16 +23,15 @@ pub(crate) struct Subject<'a> {
     pub(crate) request: &'a Request<'a>,
     pub(crate) path: SplitPath<'a>,
     /// The parent's path, folded; `None` where it is unknown or not in the plainest form.
-    pub(crate) parent: Option<String>,
+    pub(crate) parent: Option<Cow<'a, str>>,
 }
 
 impl<'a> Subject<'a> {
     /// `path` is the request's, taken apart.
     pub(crate) fn new(request: &'a Request<'a>, path: SplitPath<'a>) -> Self {
-        let parent = request.parent_path.and_then(|path| {
-            let SplitPath { folder, name } = split(request.platform, path).ok()?;
-            Some(folder.into_owned() + &name)
-        });
+        let plain = |path: &&str| split(request.platform, path).is_ok();
+        let parent = request.parent_path.filter(plain);
+        let parent = parent.map(|path| fold(request.platform, path));
         Self {
             request,
             path,
@@ -39,13 +40,57 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// What is compared beside plain texts: patterns read, the reusable group looked up.
+/// A rule as it is compared. What precedence and most comparisons need lies here, close together: of many rules, the
+/// parts that lie elsewhere are seldom in the processor's caches.
 #[derive(Debug)]
 pub(crate) struct Matcher {
+    /// A bit for each place of [`CHECKED`] whose attribute the rule defines.
+    defined: u16,
+    platform: Platform,
+    elevation_type: ElevationType,
+    attributes: u8,
+    /// The rule or its policy only reports.
+    pub(crate) report_only: bool,
+    hash: Option<Sha256>,
+    minimum_version: Option<FileVersion>,
     pub(crate) name: Pattern,
     pub(crate) folder: Option<Pattern>,
     pub(crate) signature: Option<Signer>,
     pub(crate) parent: Option<Pattern>,
+}
+
+/// The order in which attributes are compared: what lies nearest and fails most first. The verdict does not depend on it.
+const CHECKED: [RuleAttribute; 12] = [
+    RuleAttribute::FileHash,
+    RuleAttribute::MinimumVersion,
+    RuleAttribute::FileName,
+    RuleAttribute::FilePath,
+    RuleAttribute::Signature,
+    RuleAttribute::Assignment,
+    RuleAttribute::ProductName,
+    RuleAttribute::InternalName,
+    RuleAttribute::FileDescription,
+    RuleAttribute::ParentPath,
+    RuleAttribute::Time,
+    RuleAttribute::DeviceGroups,
+];
+
+/// Whether a rule says anything about an attribute.
+fn defines(rule: &Rule, attribute: RuleAttribute) -> bool {
+    let (detection, conditions) = (&rule.detection, &rule.conditions);
+    match attribute {
+        RuleAttribute::FileName | RuleAttribute::Assignment => true,
+        RuleAttribute::FilePath => detection.file_path.is_some(),
+        RuleAttribute::FileHash => detection.file_hash.is_some(),
+        RuleAttribute::Signature => detection.signature != SignatureSource::NotConfigured,
+        RuleAttribute::MinimumVersion => detection.minimum_version.is_some(),
+        RuleAttribute::FileDescription => detection.file_description.is_some(),
+        RuleAttribute::ProductName => detection.product_name.is_some(),
+        RuleAttribute::InternalName => detection.internal_name.is_some(),
+        RuleAttribute::ParentPath => conditions.parent_path.is_some(),
+        RuleAttribute::Time => conditions.time.is_some(),
+        RuleAttribute::DeviceGroups => !conditions.device_groups.is_empty(),
+    }
 }
 
 /// Whose signature a file must have.
@@ -101,21 +146,35 @@ pub(crate) enum Verdict {
 }
 
 impl Matcher {
-    pub(crate) fn new(platform: Platform, rule: &Rule, groups: &Certificates) -> Self {
-        let Detection {
-            file_name,
-            file_path,
-            signature,
-            ..
-        } = &rule.detection;
+    pub(crate) fn new(policy: &RulesPolicy, rule: &Rule, groups: &Certificates) -> Self {
+        let platform = policy.platform;
+        let detection = &rule.detection;
+        let path = detection.file_path.as_deref();
         let parent = rule.conditions.parent_path.as_deref();
+        let bit = |(place, attribute)| u16::from(defines(rule, attribute)) << place;
         Self {
-            name: Pattern::name(platform, file_name),
-            folder: file_path
-                .as_deref()
-                .map(|path| Pattern::folder(platform, path)),
-            signature: Signer::of(signature, groups),
+            defined: CHECKED.into_iter().enumerate().map(bit).sum(),
+            platform,
+            elevation_type: rule.elevation_type,
+            attributes: attribute_count(rule),
+            report_only: policy.report_only || rule.report_only,
+            hash: detection.file_hash,
+            minimum_version: detection.minimum_version,
+            name: Pattern::name(platform, &detection.file_name),
+            folder: path.map(|path| Pattern::folder(platform, path)),
+            signature: Signer::of(&detection.signature, groups),
             parent: parent.map(|path| Pattern::full_path(platform, path)),
+        }
+    }
+
+    /// What precedence looks at, of `rule`, which this was made of.
+    pub(crate) fn standing<'r>(&self, rule: &'r Rule, target: Target) -> Standing<'r> {
+        Standing {
+            target,
+            hash: self.hash.is_some(),
+            attributes: self.attributes,
+            elevation_type: self.elevation_type,
+            id: &rule.id,
         }
     }
 
@@ -127,22 +186,23 @@ impl Matcher {
         rule: &Rule,
         subject: &Subject<'_>,
     ) -> Verdict {
-        if policy.platform != subject.request.platform {
+        if self.platform != subject.request.platform {
             return Verdict::Far;
         }
         let mut missed: Option<(RuleAttribute, MissReason)> = None;
-        for attribute in RuleAttribute::ALL {
-            if let Err(reason) = self.check(*attribute, policy, rule, subject) {
+        let mut left = self.defined;
+        while left != 0 {
+            let attribute = CHECKED[left.trailing_zeros() as usize];
+            left &= left - 1;
+            if let Err(reason) = self.check(attribute, policy, rule, subject) {
                 if missed.is_some() {
                     return Verdict::Far;
                 }
-                missed = Some((*attribute, reason));
+                missed = Some((attribute, reason));
             }
         }
         match missed {
-            Some((RuleAttribute::FileName, _)) if rule.detection.file_hash.is_none() => {
-                Verdict::Far
-            }
+            Some((RuleAttribute::FileName, _)) if self.hash.is_none() => Verdict::Far,
             Some((attribute, reason)) => Verdict::Near(attribute, reason),
             None => reach(&policy.assignment, subject.request).map_or(Verdict::Far, Verdict::Match),
         }
@@ -165,12 +225,12 @@ impl Matcher {
             RuleAttribute::FilePath => self.folder.as_ref().map_or(Ok(()), |folder| {
                 same(folder.fits(&subject.path.folder, request.variables))
             }),
-            RuleAttribute::FileHash => equal(detection.file_hash.as_ref(), file.sha256.as_ref()),
+            RuleAttribute::FileHash => equal(self.hash.as_ref(), file.sha256.as_ref()),
             RuleAttribute::Signature => self
                 .signature
                 .as_ref()
                 .map_or(Ok(()), |signer| signed_by(signer, request)),
-            RuleAttribute::MinimumVersion => match (detection.minimum_version, file.version) {
+            RuleAttribute::MinimumVersion => match (self.minimum_version, file.version) {
                 (None, _) => Ok(()),
                 (Some(_), None) => Err(MissReason::Unknown),
                 (Some(least), Some(version)) => same(version >= least),

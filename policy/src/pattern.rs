@@ -23,6 +23,8 @@ pub(crate) enum Piece {
 /// A pattern that is ready to be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
+    /// The text, where there is neither wildcard nor variable: most patterns are that.
+    exact: Option<Box<str>>,
     pieces: Box<[Piece]>,
 }
 
@@ -77,7 +79,12 @@ impl Pattern {
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal.into()));
         }
+        let exact = match &pieces[..] {
+            [Piece::Literal(text)] => Some(text.clone()),
+            _ => None,
+        };
         Self {
+            exact,
             pieces: pieces.into(),
         }
     }
@@ -89,10 +96,7 @@ impl Pattern {
 
     /// The text, where the pattern has neither wildcard nor variable.
     pub(crate) fn exact(&self) -> Option<&str> {
-        match &*self.pieces {
-            [Piece::Literal(text)] => Some(text),
-            _ => None,
-        }
+        self.exact.as_deref()
     }
 
     /// Whether `text` (folded) fits. A variable that the device does not know fits nothing.

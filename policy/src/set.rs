@@ -115,7 +115,7 @@ fn compile(policies: &Policies) -> Vec<CompiledRule> {
             rules.push(CompiledRule {
                 policy,
                 rule,
-                matcher: Matcher::new(written.platform, text, &certificates),
+                matcher: Matcher::new(written, text, &certificates),
             });
         }
     }

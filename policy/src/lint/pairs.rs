@@ -34,8 +34,8 @@ pub(super) fn check(policies: &Policies, findings: &mut Vec<Finding>) {
     let matchers: Vec<Matcher> = policies
         .rules
         .iter()
-        .flat_map(|policy| policy.rules.iter().map(move |rule| (policy.platform, rule)))
-        .map(|(platform, rule)| Matcher::new(platform, rule, &certificates))
+        .flat_map(|policy| policy.rules.iter().map(move |rule| (policy, rule)))
+        .map(|(policy, rule)| Matcher::new(policy, rule, &certificates))
         .collect();
     let mut matchers = matchers.iter();
     let mut entries = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn check(policies: &Policies, findings: &mut Vec<Finding>) {
                 return;
             };
             // A rule that only reports neither hides another nor is missed.
-            if !(rule.report_only || policy.report_only) {
+            if !matcher.report_only {
                 let view = RuleView {
                     policy,
                     rule,
