@@ -26,7 +26,7 @@ pub enum ReportedClass {
 }
 
 /// What holds on a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EffectiveSettings {
     /// Elevation is managed. Not, where no settings policy arrived.
     pub enabled: bool,

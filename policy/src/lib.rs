@@ -12,6 +12,7 @@ mod decision;
 mod effective;
 pub mod file;
 mod index;
+mod life_cycle;
 pub mod limits;
 pub mod lint;
 mod matching;
@@ -32,6 +33,7 @@ pub use decision::{
     Unelevated, Unmanaged,
 };
 pub use effective::{ConflictingSetting, EffectiveSettings, ReportedClass};
+pub use life_cycle::{LifeCycle, LifeCycleInput};
 pub use model::*;
 pub use request::{
     CertificateFacts, DeviceFacts, FileFacts, PackageFacts, Request, SignatureFacts,
