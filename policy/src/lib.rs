@@ -11,6 +11,7 @@ mod decide;
 mod decision;
 mod effective;
 pub mod file;
+pub mod import;
 mod index;
 mod life_cycle;
 pub mod limits;

@@ -10,6 +10,7 @@ mod draw;
 mod elevation_types;
 mod files;
 mod globs;
+mod import;
 mod launches;
 mod laws;
 mod life_cycle;
