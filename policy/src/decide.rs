@@ -151,9 +151,8 @@ fn monitored<'s>(
         .get(1)
         .map(|next| leader.standing.against(&next.standing).1);
     let acted = act(Some(leader.candidate.rule), against, settings, request);
-    let nothing_new = acted.verdict.outcome == judged.verdict.outcome
-        && acted.held_back.is_some()
-        && judged.winner.is_none();
+    // Neither this rule nor another would have acted.
+    let nothing_new = acted.held_back.is_some() && judged.winner.is_none();
     (!nothing_new).then_some(Monitored {
         candidate: leader.candidate,
         outcome: acted.verdict.outcome,

@@ -21,7 +21,7 @@ fn windows(dice: &mut Dice) -> (String, String, String) {
     let folder = match dice.percent(30) {
         true => "%V%\\".to_owned(),
         false => "C:\\".to_owned(),
-    } + &word(dice, &["a", "b", "\\", "?", "*", "%V%", "é"], 6);
+    } + &word(dice, &["a", "b", "\\", "?", "*", "%V%", "%W%", "é"], 6);
     let path = "C:\\".to_owned() + &word(dice, &["a", "b", "A", "\\", "é", "É"], 6);
     (
         name,
@@ -35,7 +35,7 @@ fn linux(dice: &mut Dice) -> (String, String, String) {
     let folder = match dice.percent(30) {
         true => "%V%/".to_owned(),
         false => "/".to_owned(),
-    } + &word(dice, &["a", "b", "/", "?", "*", "%V%"], 6);
+    } + &word(dice, &["a", "b", "/", "?", "*", "%V%", "%W%"], 6);
     let path = "/".to_owned() + &word(dice, &["a", "b", "/", "*"], 6);
     (
         name,
@@ -73,6 +73,7 @@ fn patterns_agree_with_the_slow_comparison() {
             } else {
                 "/a"
             };
+            // `%W%` is known to no device.
             launch.variables = Variables::new(platform, [("v", value)]);
             launch.with(|request| {
                 let fast = set.decide(request);

@@ -371,6 +371,42 @@ fn rules_that_each_win_somewhere_are_left_alone() {
     let mut newer = signed("b");
     newer.detection.minimum_version = Some(FileVersion([2, 0, 0, 0]));
     assert_eq!(pair(signed("a"), newer), []);
+    // The earlier id wins, but does not know every version, name, group or time that the other knows.
+    let with_version = |id, version| {
+        let mut rule = signed(id);
+        rule.detection.minimum_version = Some(FileVersion([version, 0, 0, 0]));
+        rule
+    };
+    assert_eq!(pair(with_version("a", 3), with_version("b", 2)), []);
+    assert_eq!(pair(with_version("a", 2), with_version("b", 3)).len(), 1);
+    let with_name = |id, name: &str| {
+        let mut rule = signed(id);
+        rule.detection.file_name = name.to_owned();
+        rule
+    };
+    assert_eq!(
+        pair(with_name("a", "t?ol.exe"), with_name("b", "t*ol.exe")),
+        []
+    );
+    assert_eq!(
+        pair(with_name("a", "t*ol.exe"), with_name("b", "t?ol.exe")).len(),
+        1
+    );
+    assert_eq!(pair(with_name("a", "t*.exe"), with_name("b", "*t.exe")), []);
+    let with_groups = |id, groups: &[&str]| {
+        let mut rule = strong(id);
+        rule.conditions.device_groups = groups.iter().map(|group| (*group).into()).collect();
+        rule
+    };
+    assert_eq!(
+        pair(with_groups("a", &["x"]), with_groups("b", &["x", "y"])),
+        []
+    );
+    assert_eq!(pair(with_groups("a", &["x"]), with_groups("b", &[])), []);
+    assert_eq!(
+        pair(with_groups("a", &["x", "y"]), with_groups("b", &["x"])).len(),
+        1
+    );
     let mut elsewhere = strong("b");
     elsewhere.detection.file_path = Some("%ProgramFiles%\\Other".to_owned());
     assert_eq!(pair(strong("a"), elsewhere), []);
@@ -434,6 +470,19 @@ fn hash_is_stronger_than_metadata_in_a_protected_folder_and_so_on() {
     ];
     assert_eq!(grades, expected);
     assert!(grades.is_sorted_by(|stronger, weaker| stronger > weaker));
+}
+
+#[test]
+fn a_search_that_is_cut_says_so() {
+    let rules = (0..5_000).map(|number| {
+        let mut rule = signed(&format!("r{number}"));
+        rule.detection.file_name = format!("tool{number}*.exe");
+        rule.detection.product_name = Some(format!("Product {number}"));
+        rule
+    });
+    let cut = findings(vec![policy("p", rules.collect())]);
+    assert_eq!(summary(&cut), [(Check::SearchCut, Severity::Warning)]);
+    assert_eq!(cut[0].place, Place::Policies);
 }
 
 #[test]

@@ -275,3 +275,64 @@ fn a_near_miss_names_the_one_attribute_that_failed() {
     assert_eq!(near, expected);
     assert!(!decision.near_misses.more);
 }
+
+#[test]
+fn a_search_for_near_misses_that_was_cut_says_so() {
+    let newer = |number: u8| {
+        let mut rule = rule(&format!("r{number}"), ElevationType::UserConfirmed);
+        rule.detection.file_hash = Some(hash(100 + number));
+        rule.detection.minimum_version = Some(epm_policy::FileVersion([9, 0, 0, 0]));
+        rule
+    };
+    let with_rules = |count| {
+        let mut rules: Vec<Rule> = (0..count).map(newer).collect();
+        let mut near = rule("z", ElevationType::UserConfirmed);
+        near.detection.file_hash = Some(hash(99));
+        rules.push(near);
+        let set = set_of(rules);
+        let near = decide(&set).near_misses;
+        (near.rules.len(), near.more)
+    };
+    assert_eq!(with_rules(63), (1, false));
+    // All hundred share the name, and the one that is near comes after those with more attributes.
+    assert_eq!(with_rules(100), (0, true));
+}
+
+#[test]
+fn of_many_near_misses_the_most_specific_are_told() {
+    let rules = (0..40_u8).map(|number| {
+        let mut rule = rule(&format!("r{number:02}"), ElevationType::UserConfirmed);
+        rule.detection.file_hash = Some(hash(100 + number));
+        if number % 4 == 0 {
+            rule.detection.product_name = Some("Tools".to_owned());
+        }
+        rule
+    });
+    let set = set_of(rules.collect());
+    let near = decide(&set).near_misses;
+    assert!(near.more);
+    assert_eq!(near.rules.len(), epm_policy::limits::MAX_NEAR_MISSES);
+    let ids: Vec<&str> = near
+        .rules
+        .iter()
+        .map(|near| near.rule.id.as_str())
+        .collect();
+    assert_eq!(ids[..3], ["r00", "r04", "r08"]);
+    assert_eq!(ids[10..12], ["r01", "r02"]);
+}
+
+#[test]
+fn a_rule_applies_to_every_user_that_its_policy_reaches() {
+    let set = set_of(vec![rule("a", ElevationType::UserConfirmed)]);
+    for user in ["ann", "bob"] {
+        let mut launch = Launch::new();
+        launch.user = Some(user.into());
+        assert!(launch.with(|request| set.decide(request).winner.is_some()));
+    }
+}
+
+#[test]
+fn threads_share_a_set() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&set_of(vec![rule("a", ElevationType::UserConfirmed)]));
+}
