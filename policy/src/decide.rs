@@ -22,7 +22,7 @@ use crate::decision::{Candidate, Decision, Loser, LossReason, Monitored, NearMis
 use crate::effective::EffectiveSettings;
 use crate::index::Found;
 use crate::limits::MAX_NEAR_MISSES;
-use crate::matching::Subject;
+use crate::matching::{Action, Subject};
 use crate::precedence::{Standing, Step};
 use crate::request::Request;
 use crate::set::{PolicySet, RuleView};
@@ -81,6 +81,7 @@ fn rank<'s>(set: &'s PolicySet, found: &Found) -> Vec<Ranked<'s>> {
                 attribute_score: standing.attributes,
             },
             standing,
+            action: matcher.action,
             report_only: matcher.report_only,
         }
     });
@@ -92,6 +93,7 @@ fn rank<'s>(set: &'s PolicySet, found: &Found) -> Vec<Ranked<'s>> {
 struct Ranked<'s> {
     candidate: Candidate<'s>,
     standing: Standing<'s>,
+    action: Action,
     report_only: bool,
 }
 
@@ -115,8 +117,8 @@ fn judge<'s>(
         let (_, step) = leader.standing.against(&next.standing);
         step
     });
-    let rule = leader.map(|leader| leader.candidate.rule);
-    let acted = act(rule, against, settings, request);
+    let said = leader.map(|leader| (leader.candidate.rule, leader.action));
+    let acted = act(said, against, settings, request);
     let losers = ranked.iter().filter_map(|ranked| {
         let reason = match leader {
             _ if ranked.report_only => LossReason::ReportOnly,
@@ -150,7 +152,12 @@ fn monitored<'s>(
     let against = ranked
         .get(1)
         .map(|next| leader.standing.against(&next.standing).1);
-    let acted = act(Some(leader.candidate.rule), against, settings, request);
+    let acted = act(
+        Some((leader.candidate.rule, leader.action)),
+        against,
+        settings,
+        request,
+    );
     // Neither this rule nor another would have acted.
     let nothing_new = acted.held_back.is_some() && judged.winner.is_none();
     (!nothing_new).then_some(Monitored {

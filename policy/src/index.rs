@@ -34,11 +34,14 @@ struct Bucket {
     second: Span,
 }
 
-/// A stretch of the list of rules.
+/// The rules under a key. Most keys have one, which then stands here and not in the list.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u32,
-    end: u32,
+enum Span {
+    #[default]
+    None,
+    One([u32; 1]),
+    /// From and up to a place in the list.
+    Many(u32, u32),
 }
 
 /// Buckets of rules by key.
@@ -108,10 +111,15 @@ impl Index {
         let mut entries: Vec<(u64, u32)> = entries.collect();
         entries.sort_unstable();
         for bucket in entries.chunk_by(|one, next| one.0 == next.0) {
-            let start = position(self.rules.len());
-            self.rules.extend(bucket.iter().map(|(_, rule)| *rule));
-            let end = position(self.rules.len());
-            *of(self.buckets.entry(bucket[0].0).or_default()) = Span { start, end };
+            let span = match bucket {
+                [(_, rule)] => Span::One([*rule]),
+                _ => {
+                    let start = position(self.rules.len());
+                    self.rules.extend(bucket.iter().map(|(_, rule)| *rule));
+                    Span::Many(start, position(self.rules.len()))
+                }
+            };
+            *of(self.buckets.entry(bucket[0].0).or_default()) = span;
         }
     }
 
@@ -129,14 +137,14 @@ impl Index {
             let Some(bucket) = self.buckets.get(&key) else {
                 return;
             };
-            for rule in self.rules_in(bucket.first) {
+            for rule in self.rules_in(&bucket.first) {
                 match judge(*rule, subject) {
                     Verdict::Match(target) => found.matches.push((*rule, target)),
                     Verdict::Near(attribute, reason) => found.near.push((*rule, attribute, reason)),
                     Verdict::Far => {}
                 }
             }
-            let second = self.rules_in(bucket.second);
+            let second = self.rules_in(&bucket.second);
             found.cut |= second.len() > MAX_NEAR_MISS_SEARCH;
             for rule in second.iter().take(MAX_NEAR_MISS_SEARCH) {
                 if found.has(*rule) {
@@ -154,8 +162,12 @@ impl Index {
         found
     }
 
-    fn rules_in(&self, span: Span) -> &[u32] {
-        &self.rules[span.start as usize..span.end as usize]
+    fn rules_in<'i>(&'i self, span: &'i Span) -> &'i [u32] {
+        match span {
+            Span::None => &[],
+            Span::One(rule) => rule,
+            Span::Many(start, end) => &self.rules[*start as usize..*end as usize],
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use rustc_hash::FxHashMap;
 
 use crate::decision::{MissReason, RuleAttribute};
 use crate::model::{
-    Assignment, Audience, Certificate, CertificateGroup, CertificateType, Conditions,
-    ElevationType, FileVersion, GroupId, Platform, Policies, Rule, RulesPolicy, Sha256,
-    SignatureSource,
+    Assignment, Audience, Certificate, CertificateGroup, CertificateType, ChildBehaviour,
+    Conditions, ElevationType, FileVersion, GroupId, Platform, Policies, Rule, RulesPolicy, Sha256,
+    SignatureSource, Validation,
 };
 use crate::paths::{SplitPath, fold, split};
 use crate::pattern::Pattern;
@@ -40,6 +40,16 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// What a rule says once it has won.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Action {
+    pub(crate) elevation_type: ElevationType,
+    pub(crate) validation: Validation,
+    pub(crate) children: ChildBehaviour,
+    /// The rule lists arguments.
+    pub(crate) lists_arguments: bool,
+}
+
 /// A rule as it is compared. What precedence and most comparisons need lies here, close together: of many rules, the
 /// parts that lie elsewhere are seldom in the processor's caches.
 #[derive(Debug)]
@@ -47,8 +57,8 @@ pub(crate) struct Matcher {
     /// A bit for each place of [`CHECKED`] whose attribute the rule defines.
     defined: u16,
     platform: Platform,
-    elevation_type: ElevationType,
     attributes: u8,
+    pub(crate) action: Action,
     /// The rule or its policy only reports.
     pub(crate) report_only: bool,
     hash: Option<Sha256>,
@@ -155,8 +165,13 @@ impl Matcher {
         Self {
             defined: CHECKED.into_iter().enumerate().map(bit).sum(),
             platform,
-            elevation_type: rule.elevation_type,
             attributes: attribute_count(rule),
+            action: Action {
+                elevation_type: rule.elevation_type,
+                validation: rule.validation,
+                children: rule.child_behaviour,
+                lists_arguments: rule.allowed_arguments.is_some(),
+            },
             report_only: policy.report_only || rule.report_only,
             hash: detection.file_hash,
             minimum_version: detection.minimum_version,
@@ -173,7 +188,7 @@ impl Matcher {
             target,
             hash: self.hash.is_some(),
             attributes: self.attributes,
-            elevation_type: self.elevation_type,
+            elevation_type: self.action.elevation_type,
             id: &rule.id,
         }
     }

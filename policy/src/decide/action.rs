@@ -4,6 +4,7 @@ use crate::decision::{
     DecidingStep, DecisionSource, Denial, Grant, LossReason, Outcome, Unelevated, Unmanaged,
 };
 use crate::effective::EffectiveSettings;
+use crate::matching::Action;
 use crate::model::{ChildBehaviour, DefaultResponse, ElevationType, Rule, Validation};
 use crate::precedence::Step;
 use crate::request::{Request, Trigger};
@@ -25,7 +26,7 @@ pub(super) struct Acted {
 
 /// What the strongest candidate leads to.
 pub(super) fn act(
-    leader: Option<&Rule>,
+    leader: Option<(&Rule, Action)>,
     against: Option<Step>,
     settings: &EffectiveSettings,
     request: &Request<'_>,
@@ -45,7 +46,7 @@ pub(super) fn act(
             LossReason::LocalAdministrator,
         );
     }
-    let automatic = leader.is_some_and(|rule| rule.elevation_type == ElevationType::Automatic);
+    let automatic = leader.is_some_and(|(_, said)| said.elevation_type == ElevationType::Automatic);
     if request.trigger == Trigger::OrdinaryLaunch && !automatic {
         return left_to_system(
             Unmanaged::OrdinaryLaunch,
@@ -54,7 +55,7 @@ pub(super) fn act(
         );
     }
     let verdict = match leader {
-        Some(rule) => by_rule(rule, against, request),
+        Some((rule, said)) => by_rule(rule, said, against, request),
         None => without_rule(settings, request),
     };
     Acted {
@@ -64,24 +65,24 @@ pub(super) fn act(
 }
 
 /// Questions 6, 8 and 10: what the rule that won says.
-fn by_rule(rule: &Rule, against: Option<Step>, request: &Request<'_>) -> Verdict {
+fn by_rule(rule: &Rule, said: Action, against: Option<Step>, request: &Request<'_>) -> Verdict {
     let by = |outcome, step| Verdict {
         outcome,
         source: DecisionSource::Rule,
         step,
     };
-    if rule.elevation_type == ElevationType::Deny {
+    if said.elevation_type == ElevationType::Deny {
         return by(Outcome::Deny(Denial::DenyRule), DecidingStep::Deny);
     }
-    if !arguments_permitted(rule, request) {
+    if said.lists_arguments && !arguments_permitted(rule, request) {
         return by(
             Outcome::Deny(Denial::UnlistedArgument),
             DecidingStep::Arguments,
         );
     }
     let step = against.map_or(DecidingStep::OnlyCandidate, Step::deciding);
-    let grant = Grant::new(rule.elevation_type, rule.child_behaviour);
-    match rule.elevation_type {
+    let grant = Grant::new(said.elevation_type, said.children);
+    match said.elevation_type {
         ElevationType::Automatic => by(Outcome::Elevate(grant), step),
         ElevationType::CurrentUser => by(Outcome::Confirm(grant, Validation::AUTHENTICATION), step),
         ElevationType::SupportApproved => Verdict {
@@ -89,7 +90,7 @@ fn by_rule(rule: &Rule, against: Option<Step>, request: &Request<'_>) -> Verdict
             ..approval(grant, DecisionSource::Rule, step, request)
         },
         ElevationType::UserConfirmed | ElevationType::Deny => {
-            by(Outcome::Confirm(grant, rule.validation), step)
+            by(Outcome::Confirm(grant, said.validation), step)
         }
     }
 }
