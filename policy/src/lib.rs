@@ -10,6 +10,7 @@ mod approval;
 mod decide;
 mod decision;
 mod effective;
+mod explanation;
 pub mod file;
 pub mod import;
 mod index;
@@ -34,6 +35,9 @@ pub use decision::{
     Unelevated, Unmanaged,
 };
 pub use effective::{ConflictingSetting, EffectiveSettings, ReportedClass};
+pub use explanation::{
+    ExplainedCandidate, ExplainedNearMiss, ExplainedOutcome, ExplainedRule, Explanation,
+};
 pub use life_cycle::{LifeCycle, LifeCycleInput};
 pub use model::*;
 pub use request::{

@@ -8,6 +8,7 @@ mod decisions;
 mod dice;
 mod draw;
 mod elevation_types;
+mod explanation;
 mod files;
 mod globs;
 mod import;
