@@ -1,4 +1,4 @@
-//! Where elevations come from: one small file a format, all behind [`format`].
+//! Where elevations come from: one small file a format, all behind [`mod@format`].
 
 pub mod evtx;
 pub mod format;
