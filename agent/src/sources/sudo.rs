@@ -9,7 +9,7 @@
 
 pub mod event_json;
 pub mod io_log;
-mod json_record;
+pub(crate) mod json_record;
 pub(crate) mod lines;
 pub mod logfile;
 mod members;

@@ -1,4 +1,5 @@
-//! A record of sudo's JSON: the same fields stand in the event log and in the `log.json` of an I/O log.
+//! What sudo says of one run: the same fields stand in its JSON event log, in the `log.json` of an I/O log, and in what
+//! it sends to a log server.
 
 use epm_proto::ids::SourceKey;
 use epm_proto::v1;
@@ -12,38 +13,50 @@ use super::seen_by;
 use super::text_record::file_name;
 
 /// What is read of a record; everything else in it is passed over.
-#[derive(Debug, Deserialize)]
-pub(super) struct Record {
-    uuid: Option<String>,
-    submit_time: Option<Time>,
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) uuid: Option<String>,
+    pub(crate) submit_time: Option<Time>,
     server_time: Option<Time>,
     timestamp: Option<Time>,
     exit_time: Option<Time>,
     run_time: Option<Time>,
-    submituser: Option<String>,
-    submithost: Option<String>,
-    submitcwd: Option<String>,
-    runcwd: Option<String>,
-    ttyname: Option<String>,
-    command: Option<String>,
-    runuser: Option<String>,
-    runuid: Option<i64>,
-    runargv: Option<Vec<String>>,
-    runenv: Option<Vec<String>>,
-    reason: Option<String>,
+    pub(crate) submituser: Option<String>,
+    pub(crate) submituid: Option<i64>,
+    pub(crate) submithost: Option<String>,
+    pub(crate) submitcwd: Option<String>,
+    pub(crate) runcwd: Option<String>,
+    pub(crate) ttyname: Option<String>,
+    pub(crate) command: Option<String>,
+    pub(crate) runuser: Option<String>,
+    pub(crate) runuid: Option<i64>,
+    pub(crate) runargv: Option<Vec<String>>,
+    pub(crate) runenv: Option<Vec<String>>,
+    pub(crate) reason: Option<String>,
     exit_value: Option<i64>,
     signal: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Time {
-    seconds: i64,
+/// A moment or a stretch of time as sudo writes it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Time {
+    pub(crate) seconds: i64,
     #[serde(default)]
-    nanoseconds: i64,
+    pub(crate) nanoseconds: i64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) observed_at_us: i64,
+    pub(crate) lasted_us: Option<i64>,
+    pub(crate) exit_value: Option<i64>,
+    /// Name of the signal that ended it, or empty.
+    pub(crate) signal: String,
 }
 
 impl Time {
-    fn micros(&self) -> i64 {
+    pub(crate) fn micros(&self) -> i64 {
         self.seconds
             .saturating_mul(1_000_000)
             .saturating_add(self.nanoseconds / 1_000)
@@ -65,6 +78,20 @@ impl Record {
         is_denied: bool,
         starts: &mut Starts,
     ) -> Result<Reading, &'static str> {
+        let uuid = self.uuid.clone();
+        let (reading, start) = self.begin(sensor, is_denied)?;
+        if let (Some(uuid), Some(start)) = (uuid, start) {
+            starts.open(&[uuid.as_bytes()], start);
+        }
+        Ok(reading)
+    }
+
+    /// The reading of a start or a denial; for a start also what its exit has to be joined to.
+    pub(crate) fn begin(
+        self,
+        sensor: v1::SensorKind,
+        is_denied: bool,
+    ) -> Result<(Reading, Option<Start>), &'static str> {
         let Some(user) = self.submituser.as_deref() else {
             return Err("a record without a user");
         };
@@ -81,24 +108,15 @@ impl Record {
             self.verdict()
         };
         let source_key = self.key(observed_at_us, user, command);
-        if let Some(uuid) = &self.uuid
-            && !is_denied
-        {
-            let start = Start {
-                source_key,
-                observed_at_us,
-                is_stored: verdict != Verdict::NotElevated,
-            };
-            starts.open(&[uuid.as_bytes()], start);
-        }
-        let elevation = self.elevation(user, command);
-        Ok(reading_of(
-            verdict,
-            seen_by(sensor),
-            observed_at_us,
+        let start = (!is_denied).then_some(Start {
             source_key,
-            elevation,
-        ))
+            observed_at_us,
+            is_stored: verdict != Verdict::NotElevated,
+        });
+        let elevation = self.elevation(user, command);
+        let seen = seen_by(sensor);
+        let reading = reading_of(verdict, seen, observed_at_us, source_key, elevation);
+        Ok((reading, start))
     }
 
     /// The reading of an end. Without its start in this file, the start is named by the uuid and the time that the run
@@ -121,19 +139,13 @@ impl Record {
             observed_at_us: observed_at_us.saturating_sub(lasted_us.unwrap_or(0)),
             is_stored: true,
         });
-        let observation = start.is_stored.then(|| Observation {
+        let end = End {
             observed_at_us,
-            source_key: Some(uuid_key(uuid, b"exit")),
-            class: v1::RecordClass::Unmanaged,
-            body: v1::record::Body::ElevationExit(v1::ElevationExit {
-                start_key: start.source_key.as_bytes().to_vec(),
-                start_observed_at_us: start.observed_at_us,
-                result_code: self.exit_value,
-                duration_ms: lasted_us.and_then(millis),
-                signal: self.signal.unwrap_or_default(),
-            }),
-        });
-        Ok(exit_of(sensor, observation))
+            lasted_us,
+            exit_value: self.exit_value,
+            signal: self.signal.unwrap_or_default(),
+        };
+        Ok(exit_reading(sensor, &start, end, uuid_key(uuid, b"exit")))
     }
 
     fn time(&self) -> Option<i64> {
@@ -192,9 +204,14 @@ impl Record {
         };
         let terminal = text(&self.ttyname);
         let environment = self.runenv.as_deref().unwrap_or_default();
-        let user_id = environment
-            .iter()
-            .find_map(|pair| pair.strip_prefix("SUDO_UID="));
+        let of_environment = || {
+            let mut values = environment.iter();
+            values.find_map(|pair| pair.strip_prefix("SUDO_UID="))
+        };
+        let user_id = match self.submituid {
+            Some(id) => id.to_string(),
+            None => of_environment().unwrap_or_default().to_owned(),
+        };
         let cwd = self.runcwd.as_ref().or(self.submitcwd.as_ref());
         v1::Elevation {
             run_as: run_as.into(),
@@ -202,7 +219,7 @@ impl Record {
             duration_ms: self.run_time.as_ref().map(Time::micros).and_then(millis),
             reason: text(&self.reason),
             user: Some(v1::User {
-                user_id: user_id.unwrap_or_default().to_owned(),
+                user_id,
                 user_name_raw: user.to_owned(),
                 target_user_name: text(&self.runuser),
                 target_user_id: self.runuid.map(|id| id.to_string()).unwrap_or_default(),
@@ -231,6 +248,28 @@ impl Record {
             ..v1::Elevation::default()
         }
     }
+}
+
+/// The reading of the end of `start`; `source_key` names it.
+pub(crate) fn exit_reading(
+    sensor: v1::SensorKind,
+    start: &Start,
+    end: End,
+    source_key: SourceKey,
+) -> Reading {
+    let observation = start.is_stored.then(|| Observation {
+        observed_at_us: end.observed_at_us,
+        source_key: Some(source_key),
+        class: v1::RecordClass::Unmanaged,
+        body: v1::record::Body::ElevationExit(v1::ElevationExit {
+            start_key: start.source_key.as_bytes().to_vec(),
+            start_observed_at_us: start.observed_at_us,
+            result_code: end.exit_value,
+            duration_ms: end.lasted_us.and_then(millis),
+            signal: end.signal,
+        }),
+    });
+    exit_of(sensor, observation)
 }
 
 fn uuid_key(uuid: &str, kind: &[u8]) -> SourceKey {
