@@ -45,7 +45,7 @@ pub struct AgentConfig {
     pub agent_id: Option<AgentId>,
     /// What may leave the device.
     pub reporting_scope: v1::ReportingScope,
-    /// Sensors in heartbeats, until [`Agent::set_sensors`] says otherwise.
+    /// Sensors in heartbeats, until [`Agent::set_sensor`] says otherwise.
     pub sensors: Vec<v1::SensorHealth>,
     /// Longest wait between two tries to reach the collector.
     pub longest_wait: Duration,
@@ -319,9 +319,13 @@ impl Agent {
             .await;
     }
 
-    /// What the sensors say of themselves, for the heartbeats from now on.
-    pub fn set_sensors(&self, sensors: Vec<v1::SensorHealth>) {
-        self.shared.link().sensors = sensors;
+    /// What one sensor says of itself, for the heartbeats from now on; the others stay as they are.
+    pub fn set_sensor(&self, health: v1::SensorHealth) {
+        let sensors = &mut self.shared.link().sensors;
+        match sensors.iter_mut().find(|old| old.sensor == health.sensor) {
+            Some(old) => *old = health,
+            None => sensors.push(health),
+        }
     }
 
     /// Waits until everything recorded so far is durable at the collector, finally refused, or told as lost.

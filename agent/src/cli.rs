@@ -5,8 +5,10 @@ mod import;
 pub mod logging;
 mod run;
 mod spool;
+mod sudo_log_server;
 pub mod terminal;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use failure::{ExitCode, Failure};
 
 /// Where `epm serve` listens unless told otherwise.
 const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:8443";
+/// Where sudo looks for a log server unless told otherwise (30343), on this device.
+const DEFAULT_SUDO_LOG_SERVER: &str = "127.0.0.1:30343";
 /// Where the state is when root runs the agent.
 const SYSTEM_STATE: &str = "/var/lib/epm-agent";
 /// Where it is below the home folder otherwise.
@@ -72,13 +76,63 @@ pub enum LogLevel {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Deliver what waits and say every minute that this device lives, until Ctrl-C or SIGTERM.
-    Run,
+    Run(RunArgs),
     /// Say who this agent is and what waits to be delivered.
     Status(StatusArgs),
     /// List the records that wait to be delivered, oldest first.
     Queue(QueueArgs),
     /// Read elevations from files and deliver them.
     Import(ImportArgs),
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Where sudo tells of its runs, with `Defaults log_servers` in its sudoers; off where nobody shall.
+    #[arg(long, value_name = "ADDR", env = "EPM_SUDO_LOG_SERVER", default_value = DEFAULT_SUDO_LOG_SERVER)]
+    pub sudo_log_server: ListenAddress,
+    /// Certificate chain for sudo on other devices, PEM; then only TLS is spoken.
+    #[arg(long, value_name = "FILE", env = "EPM_SUDO_LOG_SERVER_CERT", requires_all = ["sudo_log_server_key", "sudo_log_server_clients"])]
+    pub sudo_log_server_cert: Option<PathBuf>,
+    /// Key of that certificate, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "EPM_SUDO_LOG_SERVER_KEY",
+        requires = "sudo_log_server_cert"
+    )]
+    pub sudo_log_server_key: Option<PathBuf>,
+    /// Authority whose certificates sudo's clients have, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "EPM_SUDO_LOG_SERVER_CLIENTS",
+        requires = "sudo_log_server_cert"
+    )]
+    pub sudo_log_server_clients: Option<PathBuf>,
+}
+
+/// Where to listen, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// Nowhere.
+    Off,
+    /// At an address of this device.
+    At(SocketAddr),
+}
+
+impl std::str::FromStr for ListenAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ => text
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "write an IP address and a port, for example 127.0.0.1:30343, or off"),
+        }
+    }
 }
 
 /// Options of `status`.
@@ -138,7 +192,7 @@ pub struct ImportArgs {
 /// The failure to show, with its exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Run => on_runtime(run::run(cli.place)),
+        Command::Run(args) => on_runtime(run::run(cli.place, args)),
         Command::Status(args) => spool::status(&cli.place, &args),
         Command::Queue(args) => spool::queue(&cli.place, &args),
         Command::Import(args) if args.dry_run => import::dry_run(&args),

@@ -10,6 +10,7 @@ pub mod import;
 pub mod source;
 pub mod sources;
 pub mod spool;
+pub mod sudo_log_server;
 pub mod uplink;
 
 pub use agent::{Agent, AgentConfig, AgentError, AgentStatus};

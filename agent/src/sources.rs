@@ -12,7 +12,7 @@ mod lines;
 )]
 mod objects;
 mod programs;
-mod runs;
+pub(crate) mod runs;
 pub mod simulated;
 mod stamp;
 pub mod sudo;

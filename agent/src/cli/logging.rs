@@ -7,7 +7,7 @@ use super::{Cli, Command, LogLevel};
 /// Starts logging. `run` says what starts and stops; of the others the lines are the answer.
 pub fn start(cli: &Cli) {
     let level = cli.place.log_level.unwrap_or(match cli.command {
-        Command::Run => LogLevel::Info,
+        Command::Run(_) => LogLevel::Info,
         _ => LogLevel::Error,
     });
     let ours = match level {

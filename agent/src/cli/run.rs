@@ -1,18 +1,25 @@
-//! `epm-agent run`: delivers and beats until a signal.
+//! `epm-agent run`: delivers, beats and hears sudo until a signal.
+
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::failure::{ExitCode, Failure};
-use super::{Place, terminal};
+use super::{Place, RunArgs, sudo_log_server, terminal};
 use crate::{Agent, AgentConfig};
 
-pub(super) async fn run(place: Place) -> Result<(), Failure> {
+pub(super) async fn run(place: Place, args: RunArgs) -> Result<(), Failure> {
+    let sudo = sudo_log_server::configured(&args)?;
     let state = place.state_dir()?;
     let failed = |error: std::io::Error| Failure::because("cannot listen for signals", &error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(failed)?;
     let config = AgentConfig::new(&state, &place.collector);
     let agent = Agent::start(config).map_err(|error| Failure::of_agent(&state, &error))?;
+    let agent = Arc::new(agent);
+    let stop = CancellationToken::new();
+    let sensor = sudo.map(|sudo| tokio::spawn(sudo.run(Arc::clone(&agent), stop.clone())));
     terminal::say(format!(
         "agent {} runs; state in {}, collector {}; Ctrl-C ends it",
         agent.agent_id(),
@@ -23,8 +30,16 @@ pub(super) async fn run(place: Place) -> Result<(), Failure> {
         _ = interrupts.recv() => {}
         _ = terminations.recv() => {}
     }
+    stop.cancel();
+    let ended = async {
+        // What sudo was answered is in the spool before the spool closes.
+        if let Some(sensor) = sensor {
+            let _ = sensor.await;
+        }
+        agent.stop().await
+    };
     let stopped = tokio::select! {
-        stopped = agent.stop() => stopped,
+        stopped = ended => stopped,
         _ = interrupts.recv() => std::process::exit(ExitCode::StoppedAtOnce as i32),
         _ = terminations.recv() => std::process::exit(ExitCode::StoppedAtOnce as i32),
     };

@@ -154,7 +154,8 @@ impl Counter {
             SensorKind::SudoSyslog
             | SensorKind::SudoLogfile
             | SensorKind::SudoEventJson
-            | SensorKind::SudoIoLog => &mut summary.sudo,
+            | SensorKind::SudoIoLog
+            | SensorKind::SudoLogServer => &mut summary.sudo,
             SensorKind::Pkexec => &mut summary.pkexec,
             SensorKind::Su => &mut summary.su,
             SensorKind::Doas => &mut summary.doas,

@@ -17,10 +17,10 @@ use super::text_record::file_name;
 pub(crate) struct Record {
     pub(crate) uuid: Option<String>,
     pub(crate) submit_time: Option<Time>,
-    server_time: Option<Time>,
-    timestamp: Option<Time>,
-    exit_time: Option<Time>,
-    run_time: Option<Time>,
+    pub(crate) server_time: Option<Time>,
+    pub(crate) timestamp: Option<Time>,
+    pub(crate) exit_time: Option<Time>,
+    pub(crate) run_time: Option<Time>,
     pub(crate) submituser: Option<String>,
     pub(crate) submituid: Option<i64>,
     pub(crate) submithost: Option<String>,
@@ -33,8 +33,8 @@ pub(crate) struct Record {
     pub(crate) runargv: Option<Vec<String>>,
     pub(crate) runenv: Option<Vec<String>>,
     pub(crate) reason: Option<String>,
-    exit_value: Option<i64>,
-    signal: Option<String>,
+    pub(crate) exit_value: Option<i64>,
+    pub(crate) signal: Option<String>,
 }
 
 /// A moment or a stretch of time as sudo writes it.
