@@ -1,5 +1,6 @@
 //! Where elevations come from: one small file a format, all behind [`mod@format`].
 
+mod digest;
 pub mod evtx;
 pub mod format;
 mod lines;

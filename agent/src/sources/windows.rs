@@ -3,14 +3,14 @@
 //! The readers here are pure: they see one event's [`fields::Fields`] and know nothing of files, so that every way in
 //! which an event can arrive counts alike. They must never guess: what an event does not say is undecided or absent.
 
-mod account;
+pub(super) mod account;
 pub mod fields;
-mod image;
+pub(super) mod image;
 mod integrity;
 mod process_start;
 mod security_4688;
 mod sysmon_1;
-mod time;
+pub(super) mod time;
 
 use crate::source::Reading;
 use fields::Fields;

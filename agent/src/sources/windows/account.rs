@@ -6,7 +6,7 @@ use super::image;
 
 /// An account in an event. Absent parts are empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Account<'a> {
+pub(in crate::sources) struct Account<'a> {
     pub(super) sid: &'a str,
     pub(super) domain: &'a str,
     pub(super) name: &'a str,
@@ -48,7 +48,7 @@ const WORKGROUP: &str = "WORKGROUP";
 
 impl<'a> Account<'a> {
     /// An account written as `DOMAIN\name`, or only a name.
-    pub(super) fn from_qualified(text: &'a str, logon_id: Option<u64>) -> Self {
+    pub(in crate::sources) fn from_qualified(text: &'a str, logon_id: Option<u64>) -> Self {
         let (domain, name) = text.split_once('\\').unwrap_or(("", text));
         Self {
             sid: "",
@@ -79,7 +79,7 @@ impl<'a> Account<'a> {
     }
 
     /// Whose account it is; unspecified where nothing names it.
-    pub(super) fn class(&self) -> v1::AccountClass {
+    pub(in crate::sources) fn class(&self) -> v1::AccountClass {
         if self.is_service() {
             v1::AccountClass::Service
         } else if self.is_named() {

@@ -4,17 +4,17 @@
 const NETWORK_DEVICES: [&str; 4] = ["mup", "lanmanredirector", "webdavredirector", "rdpdr"];
 
 /// The last part of `path`; a program without a path (`MemCompression`) is its own name.
-pub(super) fn file_name(path: &str) -> &str {
+pub(in crate::sources) fn file_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }
 
 /// The first label of a host name.
-pub(super) fn short_host(computer: &str) -> &str {
+pub(in crate::sources) fn short_host(computer: &str) -> &str {
     computer.split('.').next().unwrap_or(computer)
 }
 
 /// Whether `path` is on another machine; nothing where there is no path.
-pub(super) fn is_network_path(path: &str) -> Option<bool> {
+pub(in crate::sources) fn is_network_path(path: &str) -> Option<bool> {
     let path = path.trim();
     if path.is_empty() {
         return None;

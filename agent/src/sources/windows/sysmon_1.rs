@@ -10,9 +10,7 @@ use super::integrity::Integrity;
 use super::process_start::{ProcessStart, file_at, logon_id_text};
 use super::time;
 use crate::source::{Reading, Verdict};
-
-/// Bytes of a SHA-256.
-const SHA256_BYTES: usize = 32;
+use crate::sources::digest;
 
 pub(super) fn read(event: &Fields) -> Reading {
     let integrity = event.get("IntegrityLevel").and_then(Integrity::parse);
@@ -80,29 +78,16 @@ fn hashes(text: &str) -> (Vec<u8>, String) {
         .filter(|part| !part.is_empty())
     {
         match part.split_once('=') {
-            Some((kind, digits)) if kind.eq_ignore_ascii_case("SHA256") => match digest(digits) {
-                Some(bytes) => sha256 = bytes,
-                None => others.push(part),
-            },
+            Some((kind, digits)) if kind.eq_ignore_ascii_case("SHA256") => {
+                match digest::sha256(digits) {
+                    Some(bytes) => sha256 = bytes,
+                    None => others.push(part),
+                }
+            }
             _ => others.push(part),
         }
     }
     (sha256, others.join(","))
-}
-
-fn digest(digits: &str) -> Option<Vec<u8>> {
-    let digits = digits.trim().as_bytes();
-    if digits.len() != 2 * SHA256_BYTES {
-        return None;
-    }
-    digits
-        .chunks_exact(2)
-        .map(|pair| {
-            let high = char::from(pair[0]).to_digit(16)?;
-            let low = char::from(pair[1]).to_digit(16)?;
-            u8::try_from(high << 4 | low).ok()
-        })
-        .collect()
 }
 
 /// Upper case without braces, however it was written.

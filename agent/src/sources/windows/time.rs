@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 /// An ISO 8601 time with its zone, as TimeCreated holds it.
-pub(super) fn utc_us(text: &str) -> Option<i64> {
+pub(in crate::sources) fn utc_us(text: &str) -> Option<i64> {
     text.trim()
         .parse::<Timestamp>()
         .ok()
@@ -13,7 +13,7 @@ pub(super) fn utc_us(text: &str) -> Option<i64> {
 }
 
 /// Sysmon's UtcTime: `YYYY-MM-DD hh:mm:ss.mmm`, UTC without saying so.
-pub(super) fn zoneless_utc_us(text: &str) -> Option<i64> {
+pub(in crate::sources) fn zoneless_utc_us(text: &str) -> Option<i64> {
     let civil: DateTime = text.trim().parse().ok()?;
     Offset::UTC
         .to_timestamp(civil)
