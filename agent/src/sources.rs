@@ -3,16 +3,12 @@
 mod digest;
 pub mod evtx;
 pub mod format;
+pub mod intune;
 mod lines;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the JSON sources of the next commits read through it"
-    )
-)]
 mod objects;
+mod principals;
 mod programs;
+mod rows;
 pub(crate) mod runs;
 pub mod simulated;
 mod stamp;
@@ -20,6 +16,7 @@ pub mod sudo;
 pub mod syslog;
 mod unmanaged;
 pub mod windows;
+mod zipped;
 
 #[cfg(test)]
 mod recorded;
@@ -29,8 +26,9 @@ pub use stamp::TextTime;
 use format::Format;
 
 /// Every format that this version reads. A file is the first one that recognises its beginning.
-pub static FORMATS: [&Format; 5] = [
+pub static FORMATS: [&Format; 6] = [
     &evtx::FORMAT,
+    &intune::FORMAT,
     &sudo::event_json::FORMAT,
     &sudo::io_log::FORMAT,
     &sudo::logfile::FORMAT,

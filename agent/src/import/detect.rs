@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::sources::FORMATS;
 use crate::sources::format::{Format, Head};
+use crate::sources::intune;
 
 /// Why a file is none of the formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +18,9 @@ pub enum Refusal {
     /// It begins with zeros, as a sparse or preallocated file does.
     #[error("it begins with {0} zero bytes and holds no records there")]
     Zeros(usize),
+    /// An Intune export without what it needs, or one that only counts.
+    #[error("{0}")]
+    Incomplete(#[from] intune::NoReport),
     /// JSON of some other program.
     #[error("it is JSON, but of no format that this version reads: {}", Names)]
     OtherJson,
@@ -51,29 +55,29 @@ pub(crate) fn detect(head: &[u8]) -> Result<&'static Format, Refusal> {
     if head.is_empty() {
         return Err(Refusal::Empty);
     }
-    if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return Err(Refusal::Compressed(name));
-    }
+    let packed = COMPRESSED.iter().find(|(magic, _)| head.starts_with(magic));
     if head.iter().all(|byte| *byte == 0) {
         return Err(Refusal::Zeros(head.len()));
     }
     let head = Head::new(head);
     let format = FORMATS.iter().find(|format| (format.recognises)(&head));
-    match format {
-        Some(format) => Ok(format),
-        None if head.is_json() => Err(Refusal::OtherJson),
-        None => Err(Refusal::Unknown),
+    match (format, packed, intune::check(&head)) {
+        (Some(format), ..) => Ok(format),
+        (None, Some((_, name)), _) => Err(Refusal::Compressed(name)),
+        (None, None, Err(why)) if why != intune::NoReport::Other => Err(why.into()),
+        _ if head.is_json() => Err(Refusal::OtherJson),
+        _ => Err(Refusal::Unknown),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::{evtx, sudo, syslog};
+    use crate::sources::{evtx, intune, sudo, syslog};
 
     #[test]
     fn each_format_is_known_by_its_content() {
-        let cases: [(&[u8], &'static Format); 9] = [
+        let cases: [(&[u8], &'static Format); 11] = [
             (b"ElfFile\0\0\0", &evtx::FORMAT),
             (b"Nov 23 05:29:20 h sshd[1]: x\n", &syslog::FORMAT),
             (
@@ -98,6 +102,14 @@ mod tests {
                 b"\xef\xbb\xbf{\"server_time\": {}, \"runargv\": [\"x",
                 &sudo::io_log::FORMAT,
             ),
+            (
+                b"\xef\xbb\xbf\"Id\",FilePath,EventDateTime,ElevationType\r\n",
+                &intune::FORMAT,
+            ),
+            (
+                b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x05\0\0\0a.csv",
+                &intune::FORMAT,
+            ),
         ];
         for (head, format) in cases {
             assert_eq!(
@@ -111,10 +123,19 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused_with_what_it_is() {
-        let cases: [(&[u8], Refusal); 9] = [
+        let cases: [(&[u8], Refusal); 12] = [
             (b"", Refusal::Empty),
             (b"\x1f\x8b\x08\0", Refusal::Compressed("gzip")),
             (&[0; 100], Refusal::Zeros(100)),
+            (b"PK\x03\x04word/document.xml", Refusal::Compressed("zip")),
+            (
+                b"Id,FilePath,EventDateTime,IsSystemInitiated\n",
+                Refusal::Incomplete(intune::NoReport::Lacks("ElevationType")),
+            ),
+            (
+                b"CompanyName,ElevationCount,ElevationType,FileName\n",
+                Refusal::Incomplete(intune::NoReport::Counts),
+            ),
             (b"{\"Event\": {}}", Refusal::OtherJson),
             (b"{}", Refusal::OtherJson),
             (b"{", Refusal::OtherJson),

@@ -69,6 +69,11 @@ impl<O: ObjectReader> Objects<O> {
             },
         }
     }
+
+    /// Whoever took the objects.
+    pub(crate) fn into_reader(self) -> O {
+        self.reader
+    }
 }
 
 impl<O: ObjectReader> LogReader for Objects<O> {

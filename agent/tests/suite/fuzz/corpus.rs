@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use epm_agent::sources::FORMATS;
 use epm_agent::sources::format::{Format, Head};
 
-use super::event_log;
+use super::{archive, event_log};
 use crate::reference;
 
 /// Largest reference file that is taken as a seed.
@@ -23,6 +23,11 @@ pub(crate) fn own() -> Vec<(String, Vec<u8>)> {
         let name = path.file_name().expect("a file has a name");
         let bytes = fs::read(&path).expect("a seed is readable");
         seeds.push((name.to_string_lossy().into_owned(), bytes));
+    }
+    for (name, bytes) in seeds.clone() {
+        if name.starts_with("intune-elevations") {
+            seeds.push((format!("{name}.zip"), archive::of(&name, &bytes)));
+        }
     }
     seeds.push((
         "a log with a template".to_owned(),
