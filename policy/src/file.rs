@@ -10,7 +10,7 @@ use crate::limits::{
     MAX_POLICY_FILE_BYTES, MAX_YAML_ALIASES, MAX_YAML_DEPTH, MAX_YAML_NODES, MAX_YAML_REPLAYED,
 };
 use crate::model::Policies;
-use crate::validate::{Violation, validate};
+use crate::validate::{Field, Place, Violation, validate};
 use outline::Outline;
 
 pub use schema::schema;
@@ -152,6 +152,15 @@ pub fn read(format: Format, bytes: &[u8]) -> Result<Policies, FileError> {
         violations: error.violations.into_iter().map(place).collect(),
         total: error.total,
     })
+}
+
+/// Where parts of policies are written in a text that [`read`] took; `None` where that cannot be told.
+#[must_use]
+pub fn positions(bytes: &[u8], places: &[Place]) -> Vec<Option<Position>> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let outline: Outline = from_yaml(text).unwrap_or_default();
+    let position = |place| outline.position(place, Field::Id);
+    places.iter().map(position).collect()
 }
 
 /// Writes policies in the form that [`read`] takes. The same policies give the same text.
