@@ -1,8 +1,10 @@
 //! What the agent promises, proved from outside its code.
 
 mod cli;
+mod components;
 mod counted;
 mod evtx;
+mod file_facts;
 mod fuzz;
 mod import;
 mod peer;
