@@ -1,20 +1,28 @@
 //! The command line of the agent: what can be asked and how it answers. The work itself is in the library.
 
+mod attributes;
+mod explain;
 pub mod failure;
 mod import;
 pub mod logging;
+mod policy;
 mod run;
 mod spool;
 mod sudo_log_server;
 pub mod terminal;
 
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use failure::{ExitCode, Failure};
+
+pub use attributes::AttributesArgs;
+pub use explain::{AskedPlatform, AskedTrigger, ExplainArgs};
+pub use policy::{CheckArgs, LeastSeverity, PolicyCommand};
 
 /// Where `epm serve` listens unless told otherwise.
 const DEFAULT_COLLECTOR: &str = "http://127.0.0.1:8443";
@@ -33,7 +41,8 @@ Exit codes:
   3  another agent uses the state folder
   4  a file could not be read or is of no known format
   5  the disk is full
-  6  records wait in the spool: the collector was not reached in time";
+  6  records wait in the spool: the collector was not reached in time
+  7  a policy file has mistakes, or findings that --fail-on names";
 
 /// Records elevations on this device and delivers them to a collector.
 #[derive(Debug, Parser)]
@@ -83,6 +92,13 @@ pub enum Command {
     Queue(QueueArgs),
     /// Read elevations from files and deliver them.
     Import(ImportArgs),
+    /// Say what rules can know about files: digests, signature, version, package, place.
+    Attributes(AttributesArgs),
+    /// Say what would happen to a program under a policy file, and why.
+    Explain(Box<ExplainArgs>),
+    /// Work on policy files.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
 }
 
 /// Options of `run`.
@@ -195,9 +211,21 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => on_runtime(run::run(cli.place, args)),
         Command::Status(args) => spool::status(&cli.place, &args),
         Command::Queue(args) => spool::queue(&cli.place, &args),
+        Command::Attributes(args) => attributes::attributes(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Policy(PolicyCommand::Check(args)) => policy::check(&args),
         Command::Import(args) if args.dry_run => import::dry_run(&args),
         Command::Import(args) => on_runtime(import::import(cli.place, args)),
     }
+}
+
+/// All of a file, unless it has more than `most` bytes: then one more than that, so that the reader can tell.
+fn bounded_read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(most + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn on_runtime(work: impl std::future::Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -24,6 +24,8 @@ pub enum ExitCode {
     DiskFull = 5,
     /// Records wait in the spool.
     Waiting = 6,
+    /// A policy file has mistakes or findings.
+    Policy = 7,
     /// A second signal asked to stop at once.
     StoppedAtOnce = 130,
 }

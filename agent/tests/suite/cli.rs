@@ -1,6 +1,6 @@
 //! The command line as users meet it: its help, its exit codes, and what becomes of an imported file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use clap::CommandFactory;
@@ -27,9 +27,10 @@ fn help_of(path: &[&str]) -> String {
 #[test]
 fn help_reads_as_reviewed() {
     insta::assert_snapshot!("epm_agent", help_of(&[]));
-    for name in ["run", "status", "queue", "import"] {
+    for name in ["run", "status", "queue", "import", "attributes", "explain"] {
         insta::assert_snapshot!(format!("epm_agent_{name}"), help_of(&[name]));
     }
+    insta::assert_snapshot!("epm_agent_policy_check", help_of(&["policy", "check"]));
 }
 
 #[test]
@@ -186,4 +187,220 @@ fn a_state_folder_in_use_and_a_collector_elsewhere_are_refused() {
         );
         assert!(err(&output).contains("--collector URL"), "{}", err(&output));
     }
+}
+
+const POLICIES: &str = "\
+version: 7
+settings:
+  - id: settings
+    name: Everybody
+    assignment: {include: [all_devices]}
+    default_response: deny_all
+rules:
+  - id: linux
+    name: Linux
+    platform: linux
+    assignment: {include: [all_devices]}
+    rules:
+      - id: tool
+        name: The tool
+        detection: {file_name: tool, file_path: FOLDER, file_hash: HASH, signature: not_configured}
+        allowed_arguments: [--status]
+      - id: any-tool
+        name: Any tool
+        elevation_type: support_approved
+        detection: {file_name: tool, file_hash: HASH, signature: not_configured}
+      - id: elsewhere
+        name: The other, elsewhere
+        detection: {file_name: other, file_path: /opt, file_hash: HASH, signature: not_configured}
+";
+
+/// A folder with `tool` and `other`, and `policies.yaml` that knows the first.
+fn with_policies() -> (tempfile::TempDir, PathBuf) {
+    use sha2::Digest as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain = std::fs::canonicalize(folder.path()).expect("it is there");
+    for name in ["tool", "other"] {
+        std::fs::write(plain.join(name), "#!/bin/sh\n").expect("written");
+    }
+    let digest = sha2::Sha256::digest(b"#!/bin/sh\n");
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let folder_name = plain.to_str().expect("text");
+    let policies = POLICIES
+        .replace("FOLDER", folder_name)
+        .replace("HASH", &hash);
+    std::fs::write(plain.join("policies.yaml"), policies).expect("written");
+    (folder, plain)
+}
+
+fn explained(folder: &Path, program: &str, more: &[&str]) -> (String, serde_json::Value) {
+    let policies = folder.join("policies.yaml").display().to_string();
+    let program = folder.join(program).display().to_string();
+    let asked = [
+        "explain", "--user", "nobody", "--policy", &policies, &program,
+    ];
+    let asked = [&asked[..], more].concat();
+    let text = agent(folder, &asked);
+    assert_eq!(text.status.code(), Some(0), "{}", err(&text));
+    let document = agent(folder, &[&asked[..1], &["--json"], &asked[1..]].concat());
+    let document = serde_json::from_str(&out(&document)).expect("JSON");
+    (out(&text), document)
+}
+
+#[test]
+fn explain_says_the_outcome_first_and_then_why() {
+    let (_folder, folder) = with_policies();
+    let (text, document) = explained(&folder, "tool", &[]);
+    assert!(
+        text.starts_with("ELEVATED after the user confirms"),
+        "{text}"
+    );
+    assert!(text.contains("(attribute_count)"), "{text}");
+    assert!(
+        text.contains("any-tool \"Any tool\" of policy \"Linux\": lost"),
+        "{text}"
+    );
+    assert_eq!(document["outcome"], "confirm");
+    assert_eq!(document["winner"]["rule_id"], "tool");
+    assert_eq!(document["losers"][0]["rule_id"], "any-tool");
+    assert_eq!(document["file"]["interpreter"], "/bin/sh");
+    let (text, document) = explained(&folder, "tool", &["--args", "--status", "-v"]);
+    assert!(text.starts_with("DENIED"), "{text}");
+    assert!(
+        text.contains("Add \"-v\" to allowed_arguments of tool"),
+        "{text}"
+    );
+    assert_eq!(document["reason"], "unlisted_argument");
+    let (text, document) = explained(&folder, "other", &[]);
+    assert!(text.starts_with("DENIED"), "{text}");
+    assert!(text.contains("the rule wants \"/opt\""), "{text}");
+    let near = document["near_misses"].as_array().expect("a list");
+    assert!(
+        near.iter().any(|near| near["attribute"] == "file_path"),
+        "{document}"
+    );
+    let (text, document) = explained(&folder, "other", &["--as-path", "/opt/other"]);
+    assert!(text.starts_with("ELEVATED"), "{text}");
+    assert_eq!(document["winner"]["rule_id"], "elsewhere");
+    let (text, document) = explained(&folder, "tool", &["--administrator", "true"]);
+    assert!(text.starts_with("NOT MANAGED"), "{text}");
+    assert_eq!(document["reason"], "local_administrator");
+    let (text, document) = explained(&folder, "tool", &["--trigger", "ordinary"]);
+    assert!(text.contains("Start it with `elevate`"), "{text}");
+    assert_eq!(document["losers"][0]["lost"], "ordinary_launch");
+}
+
+#[test]
+fn explain_refuses_what_it_cannot_judge() {
+    let (_folder, folder) = with_policies();
+    let policies = folder.join("policies.yaml").display().to_string();
+    let ended = |arguments: &[&str]| {
+        let output = agent(&folder, &[&["explain", "--policy"], arguments].concat());
+        (output.status.code(), err(&output))
+    };
+    let absent = folder.join("absent").display().to_string();
+    assert_eq!(ended(&[&absent, "true"]).0, Some(4));
+    assert_eq!(ended(&[&policies, &absent]).0, Some(4));
+    assert_eq!(ended(&[&policies, "no-such-program-anywhere"]).0, Some(4));
+    let (code, said) = ended(&[&policies, "true", "--user", "no-such-user"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no-such-user"), "{said}");
+    assert_eq!(ended(&[&policies, "true", "--at", "tomorrow"]).0, Some(2));
+    let tool = folder.join("tool").display().to_string();
+    assert_eq!(
+        ended(&[&tool, "true"]).0,
+        Some(7),
+        "a script is no policy file"
+    );
+}
+
+#[test]
+fn a_policy_file_is_checked_by_line_and_column() {
+    let (_folder, folder) = with_policies();
+    let checked = |file: &str, more: &[&str]| {
+        let path = folder.join(file).display().to_string();
+        let output = agent(&folder, &[&["policy", "check", &path], more].concat());
+        (output.status.code(), out(&output))
+    };
+    let (code, said) = checked("policies.yaml", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("can be used: version 7, 1 settings policy, 3 rules in 1 policy"),
+        "{said}"
+    );
+    let (code, said) = checked("policies.yaml", &["--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let report: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(report["usable"], true);
+    assert_eq!(report["rules"], 3);
+    let policies = std::fs::read_to_string(folder.join("policies.yaml")).expect("it is there");
+    let unwise = policies.replacen(
+        "name: The tool\n",
+        "name: The tool\n        child_behaviour: allow_all\n",
+        1,
+    );
+    std::fs::write(folder.join("unwise.yaml"), unwise).expect("written");
+    assert_eq!(checked("unwise.yaml", &[]).0, Some(0));
+    let (code, said) = checked("unwise.yaml", &["--fail-on", "warning"]);
+    assert_eq!(code, Some(7), "{said}");
+    assert!(said.contains("unwise.yaml:13:13: "), "{said}");
+    assert!(said.contains("(allow_all_children)"), "{said}");
+    let broken =
+        policies
+            .replacen("id: any-tool", "id: tool", 1)
+            .replacen("name: The tool", "nome: x", 1);
+    std::fs::write(folder.join("broken.yaml"), &broken).expect("written");
+    let (code, said) = checked("broken.yaml", &[]);
+    assert_eq!(code, Some(7), "{said}");
+    assert!(
+        said.contains("broken.yaml:14:9: mistake: unknown field"),
+        "{said}"
+    );
+    let twice = policies.replacen("id: any-tool", "id: tool", 1);
+    std::fs::write(folder.join("twice.yaml"), &twice).expect("written");
+    let (code, said) = checked("twice.yaml", &["--json"]);
+    assert_eq!(code, Some(7), "{said}");
+    let report: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(report["usable"], false);
+    assert_eq!(report["total_mistakes"], 1);
+    assert_eq!(report["mistakes"][0]["line"], 17);
+    assert_eq!(checked("absent.yaml", &[]).0, Some(4));
+}
+
+#[test]
+fn attributes_tell_every_file_and_name_those_that_cannot_be_read() {
+    let (_folder, folder) = with_policies();
+    let [tool, absent] = ["tool", "absent"].map(|name| folder.join(name).display().to_string());
+    let output = agent(&folder, &["attributes", &absent, &tool]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        out(&output).contains("script, run by /bin/sh"),
+        "{}",
+        out(&output)
+    );
+    assert!(err(&output).contains("absent"), "{}", err(&output));
+    let output = agent(&folder, &["attributes", "--json", &tool, "/bin/sh"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["kind"], "script");
+    assert_eq!(lines[1]["kind"], "elf");
+    assert_eq!(lines[0]["place"]["mode"], "0644");
+}
+
+#[test]
+fn texts_of_files_cannot_write_other_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder
+        .path()
+        .join("a\u{202e}b\n  signature     valid and trusted");
+    std::fs::write(&path, "x").expect("written");
+    let output = agent(folder.path(), &["attributes", &path.display().to_string()]);
+    let said = out(&output);
+    assert!(said.contains("a\\u{202e}b\\u{a}  signature"), "{said}");
+    assert!(!said.contains("\n  signature"), "{said}");
 }
