@@ -4,9 +4,11 @@
 //! says. It must not do IO, read a clock, wait, or know a stage: every fact is passed in.
 //!
 //! Where to read: [`precedence`] says which rule wins, in the order in which it is documented; `decide.rs` is a launch's
-//! way from the first question to the outcome; [`mod@reference`] is the same again, slow and obvious.
+//! way from the first question to the outcome; [`mod@reference`] is the same again, slow and obvious; [`bundle`] is how
+//! policies reach a device, signed.
 
 mod approval;
+pub mod bundle;
 mod decide;
 mod decision;
 mod effective;

@@ -64,3 +64,9 @@ pub const MAX_YAML_NODES: usize = 4_000_000;
 pub const MAX_YAML_ALIASES: usize = 10_000;
 /// Values that references repeat, all together: a file must not grow by referring to itself.
 pub const MAX_YAML_REPLAYED: usize = 1_000_000;
+/// Bytes of a signed bundle: a payload as large as a policy file, in base64, and the envelope around it.
+pub const MAX_BUNDLE_BYTES: usize = MAX_POLICY_FILE_BYTES / 3 * 4 + 64 * 1024;
+/// How deep a bundle nests; the model has nine levels and the bundle one around them.
+pub const MAX_BUNDLE_DEPTH: usize = 24;
+/// Signatures of a bundle, and keys that a device trusts: one, a second while keys change, and room for a key offline.
+pub const MAX_BUNDLE_KEYS: usize = 8;

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::paths::{SplitPath, fold, split};
 use crate::pattern::Pattern;
 use crate::precedence::{Standing, Target, attribute_count};
-use crate::request::{CertificateFacts, Request, SignatureStatus};
+use crate::request::{CertificateFacts, DeviceFacts, Request, SignatureStatus, UserFacts};
 
 /// A launch as rules are compared with it: names folded, the path taken apart.
 #[derive(Debug)]
@@ -276,15 +276,19 @@ impl Matcher {
 
 /// By what a policy reaches a launch; `None`: not at all.
 pub(crate) fn reach(assignment: &Assignment, request: &Request<'_>) -> Option<Target> {
-    let fits = |audience: &Audience| fits(audience, request);
+    let fits = |audience: &Audience| fits(audience, &request.user, &request.device);
     if assignment.exclude.iter().any(|a| fits(a).is_some()) {
         return None;
     }
     assignment.include.iter().filter_map(fits).min()
 }
 
-fn fits(audience: &Audience, request: &Request<'_>) -> Option<Target> {
-    let (user, device) = (&request.user, &request.device);
+/// By what an audience holds this user or device; `None`: not at all.
+pub(crate) fn fits(
+    audience: &Audience,
+    user: &UserFacts<'_>,
+    device: &DeviceFacts<'_>,
+) -> Option<Target> {
     let (target, fits) = match audience {
         Audience::AllUsers => (Target::User, true),
         Audience::User(id) => (Target::User, user.id == Some(id)),

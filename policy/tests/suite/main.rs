@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arguments;
+mod bundle;
 mod children;
 mod conditions;
 mod decisions;
@@ -12,6 +13,8 @@ mod explanation;
 mod files;
 mod globs;
 mod import;
+mod interop;
+mod last_good;
 mod launches;
 mod laws;
 mod life_cycle;
