@@ -82,6 +82,11 @@ fn signed(payload_type: &str, payload: &[u8]) -> String {
     .to_string()
 }
 
+/// A payload that says it is a bundle, whatever it is.
+pub(crate) fn raw(payload: &[u8]) -> String {
+    signed(PAYLOAD_TYPE, payload)
+}
+
 /// The bundle's JSON in which one text stands for another, signed.
 fn spoiled(old: &str, new: &str) -> BundleError {
     let text = bundle(7).canonical_json().unwrap();

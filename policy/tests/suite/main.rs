@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arguments;
+mod bad_policies;
 mod bundle;
 mod children;
 mod conditions;
+mod conformance;
 mod decisions;
 mod dice;
 mod draw;

@@ -444,6 +444,26 @@ fn a_change_of_a_reusable_group_reaches_every_rule_that_refers_to_it() {
 }
 
 #[test]
+fn a_certificate_in_a_rule_belongs_to_that_rule_alone() {
+    let signed = |id: &str, subject: &str| {
+        let mut rule = rule(id, ElevationType::UserConfirmed);
+        rule.detection.file_hash = None;
+        rule.detection.signature = publisher(subject);
+        rule
+    };
+    let matched = |other: &str| {
+        let rules = vec![signed("a", "CN=Contoso"), signed("b", other)];
+        let set = PolicySet::new(policies(vec![policy("p", rules)])).unwrap();
+        Launch::new().with(|request| {
+            let decision = set.decide(request);
+            usize::from(decision.winner.is_some()) + decision.losers.len()
+        })
+    };
+    assert_eq!(matched("CN=Contoso"), 2);
+    assert_eq!(matched("CN=Fabrikam"), 1, "the other rule keeps its own");
+}
+
+#[test]
 fn on_linux_a_file_is_known_by_the_package_that_it_came_with() {
     let package = |origin: Option<&str>| {
         linux(|rule| {
