@@ -97,13 +97,18 @@ impl TrustedRoots {
             false => self.vouches(stamp),
         });
         let moment_s = stamped.map_or(now_s, |stamp| stamp.time_s);
-        if moment_s < signer.not_before_s || moment_s > signer.not_after_s {
-            return ChainTrust::Expired;
+        let in_time = (signer.not_before_s..=signer.not_after_s).contains(&moment_s);
+        let chain = |moment_s| self.chain(signer, &signature.certificates, moment_s, CODE_SIGNING);
+        match (self.anchors.is_empty(), in_time) {
+            (true, true) => ChainTrust::NotJudged,
+            (true, false) => ChainTrust::Expired,
+            (false, true) => chain(moment_s),
+            // A stranger's certificate is first of all a stranger's.
+            (false, false) => match chain(signer.not_after_s) {
+                ChainTrust::Untrusted => ChainTrust::Untrusted,
+                _ => ChainTrust::Expired,
+            },
         }
-        if self.anchors.is_empty() {
-            return ChainTrust::NotJudged;
-        }
-        self.chain(signer, &signature.certificates, moment_s, CODE_SIGNING)
     }
 
     fn vouches(&self, stamp: &Timestamp) -> bool {

@@ -2,13 +2,13 @@
 //! test, so that nothing of the machine changes. It needs root.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Set to 1 where a missing program is a failure.
-const REQUIRED: &str = "EPM_REQUIRE_COMPONENTS";
+use crate::components::present;
+
+const MISSING: &str = "root and sudo with sudo_sendlog are needed; scripts/test installs sudo";
 /// Who runs sudo: a user that every system has.
 pub(crate) const CALLER: &str = "nobody";
 
@@ -20,14 +20,8 @@ pub(crate) struct Sudo {
 impl Sudo {
     /// sudo with these lines of sudoers. Where there is no sudo or no root, says so in one line and gives nothing.
     pub(crate) fn with(sudoers: &str) -> Option<Self> {
-        if !is_usable() {
-            let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
-            assert!(!required, "{REQUIRED}=1 and sudo cannot be run as root");
-            let line =
-                b"NOT RUN: needs root and sudo with sudo_sendlog; scripts/test installs it\n";
-            let _ = std::io::stderr().write_all(line);
-            return None;
-        }
+        let usable = is_usable().then_some(());
+        present(usable.ok_or_else(|| MISSING.to_owned()))?;
         let folder = tempfile::tempdir().expect("a folder");
         // Other users reach what is in it.
         let open = fs::set_permissions(folder.path(), Permissions::from_mode(0o755));

@@ -11,6 +11,7 @@ use epm_agent::file_facts::{self, Facts, FactsCache, FactsError, Witnesses};
 use sha2::{Digest as _, Sha256};
 
 use super::NOW_S;
+use crate::components::present;
 
 fn witnesses(folder: &Path) -> Witnesses {
     Witnesses {
@@ -37,11 +38,10 @@ fn settle(cache: &FactsCache, path: &Path, witnesses: &Witnesses) {
 
 #[test]
 fn a_file_of_root_is_read_once_and_its_surroundings_each_time() {
-    if !rustix::process::geteuid().is_root() {
-        let line = b"NOT RUN: needs root, whose files alone are kept\n";
-        let _ = std::io::stderr().write_all(line);
+    let root = rustix::process::geteuid().is_root().then_some(());
+    let Some(()) = present(root.ok_or_else(|| "only files of root are kept".to_owned())) else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tool");
     fs::write(&path, "one").expect("written");

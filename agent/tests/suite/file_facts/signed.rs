@@ -30,9 +30,10 @@ impl Publisher {
         let extensions = "[root]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n\
             [authority]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n\
             [publisher]\nbasicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n\
+            [stamper]\nbasicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n\
             [server]\nbasicConstraints=critical,CA:false\nextendedKeyUsage=serverAuth\n";
         fs::write(publisher.path("extensions"), extensions).expect("it can be written");
-        for name in ["root", "authority", "publisher", "server"] {
+        for name in ["root", "authority", "publisher", "stamper", "server"] {
             let file = format!("{name}.key");
             publisher.openssl(&[&["genpkey"], key, &["-out", &file]].concat());
         }
@@ -51,6 +52,7 @@ impl Publisher {
         let subject = "/C=FI/ST=Uusimaa/O=Example, Ltd/CN=Example Publisher";
         publisher.certify("publisher", "authority", subject, "20250101000000Z");
         publisher.certify("server", "authority", "/CN=server", "20250101000000Z");
+        publisher.certify("stamper", "authority", "/CN=stamper", "20200101000000Z");
         Some(publisher)
     }
 
@@ -266,6 +268,72 @@ fn a_signer_is_trusted_only_under_its_root_for_programs_and_in_its_time() {
     assert_eq!(
         status(&late, &nobody),
         (ChainTrust::Expired, SignatureStatus::Expired)
+    );
+}
+
+#[test]
+fn a_time_stamp_keeps_a_signature_valid_beyond_its_certificate() {
+    let (Some(publisher), Some(other)) = (Publisher::new(&RSA), Publisher::new(&RSA)) else {
+        return;
+    };
+    let help = Command::new("osslsigncode")
+        .args(["sign", "--help"])
+        .output();
+    let help = help.expect("it is installed");
+    let help = [help.stdout, help.stderr].concat();
+    let stamps = String::from_utf8_lossy(&help)
+        .contains("-TSA-time")
+        .then_some(());
+    let stamps = stamps.ok_or_else(|| "osslsigncode makes no time stamps".to_owned());
+    if present(stamps).is_none() {
+        return;
+    }
+    // Valid from 2015 to 2024; judged in 2026.
+    publisher.certify(
+        "publisher",
+        "authority",
+        "/CN=Example Publisher",
+        "20150101000000Z",
+    );
+    let (in_time, late) = ("1672531200", "1735689600");
+    let stamped = |by: &Publisher, when: &str| {
+        let chain = ["stamper.pem", "authority.pem"].map(|name| by.path(name));
+        let chain = chain.map(|path| fs::read_to_string(path).expect("it was made"));
+        fs::write(by.path("stampers.pem"), chain.concat()).expect("it can be written");
+        let [certificates, key] = ["stampers.pem", "stamper.key"].map(|name| by.path(name));
+        let [certificates, key] = [&certificates, &key].map(|path| path.to_str().expect("text"));
+        let more = [
+            "-h",
+            "sha256",
+            "-TSA-certs",
+            certificates,
+            "-TSA-key",
+            key,
+            "-TSA-time",
+            when,
+        ];
+        let signed = publisher.sign(&tiny_pe::silent(b""), "publisher", &more);
+        facts(&signed, &publisher.roots())
+    };
+    let valid = stamped(&publisher, in_time);
+    let stamp = valid
+        .signature()
+        .and_then(|signature| signature.timestamp.as_ref());
+    let stamp = stamp.expect("a stamp");
+    assert_eq!(
+        (stamp.time_s, stamp.verification),
+        (1_672_531_200, Verification::Verified)
+    );
+    assert_valid(&valid);
+    assert_eq!(
+        stamped(&publisher, late).signature_status(),
+        SignatureStatus::Expired
+    );
+    let strange = stamped(&other, in_time);
+    assert_eq!(
+        strange.signature_status(),
+        SignatureStatus::Expired,
+        "nobody vouches for the time"
     );
 }
 
