@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::failure::{ExitCode, Failure, with_causes};
 use super::terminal;
 use crate::file_facts::contents::Depth;
+use crate::file_facts::package::Packages;
 use crate::file_facts::trust::TrustedRoots;
 use crate::file_facts::{self, FactsError, Witnesses};
 
@@ -75,8 +76,12 @@ pub(super) fn unreadable_file(error: &FactsError) -> Failure {
 
 /// Package databases of this system, and the roots that were named.
 pub(super) fn witnesses(trusted_roots: Option<&Path>) -> Result<Witnesses, Failure> {
+    let packages = Packages::default().with_repositories();
     let Some(path) = trusted_roots else {
-        return Ok(Witnesses::default());
+        return Ok(Witnesses {
+            packages,
+            ..Witnesses::default()
+        });
     };
     let failed = |error: &dyn std::error::Error| {
         let message = format!("{}: {}", path.display(), with_causes(error));
@@ -88,8 +93,5 @@ pub(super) fn witnesses(trusted_roots: Option<&Path>) -> Result<Witnesses, Failu
     };
     let text = super::bounded_read(path, MAX_ROOTS_BYTES).map_err(|error| failed(&error))?;
     let roots = TrustedRoots::from_pem(&text).map_err(|error| failed(&error))?;
-    Ok(Witnesses {
-        roots,
-        ..Witnesses::default()
-    })
+    Ok(Witnesses { packages, roots })
 }

@@ -1,6 +1,8 @@
 //! Which package a file came with, and whether it still is as the package brought it: what Linux has instead of signed
 //! programs. It must not trust anything that a user can write: the databases are root's.
 
+mod apt;
+mod ask;
 mod dpkg;
 mod rpm;
 
@@ -63,6 +65,7 @@ enum Digest {
 #[derive(Clone, Debug)]
 pub struct Packages {
     root: PathBuf,
+    repositories: bool,
 }
 
 impl Default for Packages {
@@ -75,7 +78,18 @@ impl Default for Packages {
 impl Packages {
     /// Those of the system whose root folder is `root`.
     pub fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            repositories: false,
+        }
+    }
+
+    /// Also asks apt's lists for the origin, where the package does not say it. That takes tenths of a second, so it is
+    /// for people who look at a file, and for policies with a rule that names an origin.
+    #[must_use]
+    pub fn with_repositories(mut self) -> Self {
+        self.repositories = true;
+        self
     }
 
     /// The package that the file at `path` came with.
@@ -88,15 +102,21 @@ impl Packages {
             return Ok(None);
         };
         match dpkg::owner(&self.root, path)? {
-            Some(owned) => Ok(Some(owned)),
+            Some(mut owned) => {
+                if self.repositories && owned.package.origin.is_none() {
+                    owned.package.origin = apt::origin(&self.root, &owned.package)?;
+                }
+                Ok(Some(owned))
+            }
             None => rpm::owner(&self.root, path),
         }
     }
 }
 
-/// Files of the databases that every installation writes anew.
-const DATABASES: [&str; 4] = [
+/// Files that every installation writes anew, and the folder that every update does.
+const DATABASES: [&str; 5] = [
     "var/lib/dpkg/status",
+    "var/lib/apt/lists",
     "var/lib/rpm/rpmdb.sqlite",
     "var/lib/rpm/Packages",
     "usr/lib/sysimage/rpm/rpmdb.sqlite",

@@ -59,7 +59,7 @@ pub(super) fn text(facts: &Facts) -> String {
             package
                 .origin
                 .as_deref()
-                .unwrap_or("not said by the package"),
+                .unwrap_or("said by neither package nor repository"),
         );
     } else if !matches!(facts.contents.kind, Kind::WindowsProgram) {
         lines.gap();

@@ -75,6 +75,56 @@ fn a_file_is_known_by_its_package_until_it_changes() {
 }
 
 #[test]
+fn a_repository_names_the_origin_that_a_package_does_not() {
+    if present(program("apt-get")).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let tool = fs::canonicalize(folder.path())
+        .expect("it is there")
+        .join("tool");
+    fs::write(&tool, "x").expect("written");
+    let system = small_system(tool.to_str().expect("text"), b"x");
+    let status = system.path().join("var/lib/dpkg/status");
+    let text = fs::read_to_string(&status).expect("it is there");
+    fs::write(&status, text.replace("Origin: Example\n", "")).expect("written");
+    let lists = system.path().join("var/lib/apt/lists");
+    let apt = system.path().join("usr/lib/apt");
+    for folder in [&lists, &apt] {
+        fs::create_dir_all(folder).expect("a folder");
+    }
+    symlink("/usr/lib/apt/apt-helper", apt.join("apt-helper")).expect("a link");
+    let repository = |host: &str, origin: &str, version: &str| {
+        let name = |end: &str| lists.join(format!("{host}_dists_x_{end}"));
+        let release =
+            format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: {origin}\n");
+        fs::write(name("InRelease"), release).expect("written");
+        let packages = format!(
+            "Package: other\nArchitecture: amd64\nVersion: 1.0-2\n\n\
+             Package: tool\nArchitecture: amd64\nVersion: {version}\nDescription: x\n"
+        );
+        fs::write(name("updates_main_binary-amd64_Packages"), packages).expect("written");
+    };
+    let origin = |packages: Packages| {
+        let witnesses = Witnesses {
+            packages,
+            ..Witnesses::default()
+        };
+        facts(&tool, &witnesses).package.expect("a package").origin
+    };
+    let asked = || origin(Packages::below(system.path()).with_repositories());
+    repository("old.example", "Elsewhere", "0.9");
+    assert_eq!(asked(), None, "another version");
+    repository("one.example", "Example", "1.0-2");
+    assert_eq!(asked().as_deref(), Some("Example"));
+    assert_eq!(origin(Packages::below(system.path())), None, "nobody asked");
+    repository("mirror.example", "Example", "1.0-2");
+    assert_eq!(asked().as_deref(), Some("Example"));
+    repository("other.example", "Somebody", "1.0-2");
+    assert_eq!(asked(), None, "they disagree");
+}
+
+#[test]
 fn sudo_came_with_its_package() {
     let asked = program("sudo").and_then(|()| program("dpkg-query"));
     let Some(()) = present(asked) else {
