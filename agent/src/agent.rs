@@ -328,6 +328,13 @@ impl Agent {
         }
     }
 
+    /// What sensors say of themselves that may be several of one kind, in place of what they said `before`.
+    pub fn replace_sensors(&self, before: &[v1::SensorHealth], now: Vec<v1::SensorHealth>) {
+        let sensors = &mut self.shared.link().sensors;
+        sensors.retain(|health| !before.contains(health));
+        sensors.extend(now);
+    }
+
     /// Waits until everything recorded so far is durable at the collector, finally refused, or told as lost.
     pub async fn wait_delivered(&self) {
         let mut news = self.shared.news();

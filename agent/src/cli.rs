@@ -3,12 +3,14 @@
 mod attributes;
 mod explain;
 pub mod failure;
+mod follow;
 mod import;
 pub mod logging;
 mod policy;
 mod run;
 mod spool;
 mod sudo_log_server;
+mod summary_text;
 pub mod terminal;
 
 use std::io::{self, Read as _};
@@ -65,7 +67,7 @@ pub struct Place {
     /// Folder of identity and spool [default: /var/lib/epm-agent for root, else ~/.local/state/epm-agent].
     #[arg(long, value_name = "DIR", global = true, env = "EPM_STATE")]
     pub state: Option<PathBuf>,
-    /// How much to log to standard error [default: info for run, else error].
+    /// How much to log to standard error [default: info for run and follow, else error].
     #[arg(long, value_name = "LEVEL", global = true, env = "EPM_LOG_LEVEL")]
     pub log_level: Option<LogLevel>,
 }
@@ -92,6 +94,8 @@ pub enum Command {
     Queue(QueueArgs),
     /// Read elevations from files and deliver them.
     Import(ImportArgs),
+    /// Follow logs as they grow and are rotated, and deliver what they say, until Ctrl-C or SIGTERM.
+    Follow(FollowArgs),
     /// Say what rules can know about files: digests, signature, version, package, place.
     Attributes(AttributesArgs),
     /// Say what would happen to a program under a policy file, and why.
@@ -201,6 +205,20 @@ pub struct ImportArgs {
     pub wait: Duration,
 }
 
+/// Options of `follow`.
+#[derive(Clone, Debug, Args)]
+pub struct FollowArgs {
+    /// Logs, of the formats that import reads, and folders that receive such files. None needs to be there yet.
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Time zone of stamps that name none, such as Europe/Berlin [default: the zone of this device].
+    #[arg(long, value_name = "ZONE", env = "EPM_ZONE")]
+    pub zone: Option<String>,
+    /// How often to look where the system does not tell that a file has changed, as on network file systems.
+    #[arg(long, value_name = "DURATION", env = "EPM_POLL", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub poll: Duration,
+}
+
 /// Runs a command.
 ///
 /// # Errors
@@ -216,6 +234,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Check(args)) => policy::check(&args),
         Command::Import(args) if args.dry_run => import::dry_run(&args),
         Command::Import(args) => on_runtime(import::import(cli.place, args)),
+        Command::Follow(args) => on_runtime(follow::follow(cli.place, args)),
     }
 }
 

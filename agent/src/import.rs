@@ -3,7 +3,7 @@
 //! What is read goes to whoever asked, through [`Readings`]; nothing is spooled or sent from here. A file of any size
 //! needs the same memory.
 
-mod detect;
+pub(crate) mod detect;
 mod progress;
 pub mod summary;
 

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod disk;
 pub mod file_facts;
+pub mod follow;
 mod heartbeat;
 pub mod identity;
 pub mod import;

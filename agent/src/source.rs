@@ -20,6 +20,33 @@ pub struct Observation {
     pub body: v1::record::Body,
 }
 
+impl Observation {
+    /// `stretches` of a source that should hold records and cannot be read: a loss, because each may have been an
+    /// elevation. `detail` names the source to a person.
+    #[must_use]
+    pub fn unreadable(
+        source_key: SourceKey,
+        stretches: u64,
+        detail: String,
+        observed_at_us: i64,
+    ) -> Self {
+        Self {
+            observed_at_us,
+            source_key: Some(source_key),
+            class: v1::RecordClass::Health,
+            body: v1::record::Body::Loss(v1::Loss {
+                reason: v1::LossReason::SourceUnreadable.into(),
+                counts: vec![v1::LossCount {
+                    record_class: v1::RecordClass::Unmanaged.into(),
+                    records: stretches,
+                }],
+                detail,
+                ..v1::Loss::default()
+            }),
+        }
+    }
+}
+
 /// How one record of a source counts, before processes that two sensors saw are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

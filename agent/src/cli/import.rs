@@ -1,7 +1,6 @@
 //! `epm-agent import`: files to observations to the spool to the collector, and what was counted on the way.
 
 mod feed;
-mod summary_text;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 
 use super::failure::{ExitCode, Failure, with_causes};
-use super::{ImportArgs, Place, SummaryFormat, terminal};
+use super::{ImportArgs, Place, SummaryFormat, summary_text, terminal};
 use crate::import::summary::{Counter, Summary};
 use crate::import::{ImportError, Options, read_file};
 use crate::source::Readings;
@@ -140,20 +139,25 @@ async fn delivered(agent: &Agent, patience: Duration) -> bool {
 }
 
 fn options(args: &ImportArgs) -> Result<Options, Failure> {
-    let zone = match &args.zone {
-        None => None,
-        Some(name) => Some(TimeZone::get(name).map_err(|_| {
-            Failure::new(
-                ExitCode::Usage,
-                format!("--zone {name:?} is not a time zone that this device knows"),
-                "Name one as the time zone database does, such as UTC or Europe/Berlin.",
-            )
-        })?),
-    };
     Ok(Options {
-        zone,
+        zone: zone(args.zone.as_deref())?,
         reference_us: None,
     })
+}
+
+/// The time zone that was asked for.
+pub(super) fn zone(name: Option<&str>) -> Result<Option<TimeZone>, Failure> {
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    let zone = TimeZone::get(name).map_err(|_| {
+        Failure::new(
+            ExitCode::Usage,
+            format!("--zone {name:?} is not a time zone that this device knows"),
+            "Name one as the time zone database does, such as UTC or Europe/Berlin.",
+        )
+    })?;
+    Ok(Some(zone))
 }
 
 fn read(file: &Path, options: &Options, into: &mut dyn Readings) -> Result<(), ImportError> {

@@ -4,10 +4,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{Cli, Command, LogLevel};
 
-/// Starts logging. `run` says what starts and stops; of the others the lines are the answer.
+/// Starts logging. `run` and `follow` say what starts and stops; of the others the lines are the answer.
 pub fn start(cli: &Cli) {
     let level = cli.place.log_level.unwrap_or(match cli.command {
-        Command::Run(_) => LogLevel::Info,
+        Command::Run(_) | Command::Follow(_) => LogLevel::Info,
         _ => LogLevel::Error,
     });
     let ours = match level {

@@ -102,7 +102,7 @@ impl Summary {
 }
 
 /// Counts what a source hands on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Counter {
     summary: Summary,
     hashes: RandomState,

@@ -27,7 +27,15 @@ fn help_of(path: &[&str]) -> String {
 #[test]
 fn help_reads_as_reviewed() {
     insta::assert_snapshot!("epm_agent", help_of(&[]));
-    for name in ["run", "status", "queue", "import", "attributes", "explain"] {
+    for name in [
+        "run",
+        "status",
+        "queue",
+        "import",
+        "follow",
+        "attributes",
+        "explain",
+    ] {
         insta::assert_snapshot!(format!("epm_agent_{name}"), help_of(&[name]));
     }
     insta::assert_snapshot!("epm_agent_policy_check", help_of(&["policy", "check"]));

@@ -5,6 +5,7 @@ mod components;
 mod counted;
 mod evtx;
 mod file_facts;
+mod follow;
 mod fuzz;
 mod import;
 mod peer;

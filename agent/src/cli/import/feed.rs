@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use epm_proto::ids::SourceKey;
-use epm_proto::v1;
 use tokio::runtime::Handle;
 
 use super::super::failure::{ExitCode, Failure};
@@ -76,25 +75,15 @@ impl Feed {
             return;
         }
         let count = self.unreadable.to_le_bytes();
-        self.portion.push(Observation {
-            observed_at_us: now_us(),
-            // The same file imported again tells the same loss.
-            source_key: Some(SourceKey::derive(&[
-                b"unreadable",
-                self.file_name.as_bytes(),
-                &count,
-            ])),
-            class: v1::RecordClass::Health,
-            body: v1::record::Body::Loss(v1::Loss {
-                reason: v1::LossReason::SourceUnreadable.into(),
-                counts: vec![v1::LossCount {
-                    record_class: v1::RecordClass::Unmanaged.into(),
-                    records: self.unreadable,
-                }],
-                detail: format!("import of {}", self.file_name),
-                ..v1::Loss::default()
-            }),
-        });
+        // The same file imported again tells the same loss.
+        let key = SourceKey::derive(&[b"unreadable", self.file_name.as_bytes(), &count]);
+        let detail = format!("import of {}", self.file_name);
+        self.portion.push(Observation::unreadable(
+            key,
+            self.unreadable,
+            detail,
+            now_us(),
+        ));
     }
 
     fn record(&mut self) -> ControlFlow<()> {
