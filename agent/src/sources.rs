@@ -7,9 +7,11 @@ pub mod intune;
 mod lines;
 mod objects;
 mod principals;
+pub mod privileges;
 mod programs;
 mod rows;
 pub(crate) mod runs;
+pub mod santa;
 pub mod simulated;
 mod stamp;
 pub mod sudo;
@@ -26,9 +28,13 @@ pub use stamp::TextTime;
 use format::Format;
 
 /// Every format that this version reads. A file is the first one that recognises its beginning.
-pub static FORMATS: [&Format; 6] = [
+pub static FORMATS: [&Format; 10] = [
     &evtx::FORMAT,
     &intune::FORMAT,
+    &santa::JSON,
+    &santa::TEXT,
+    &privileges::JSON,
+    &privileges::TEXT,
     &sudo::event_json::FORMAT,
     &sudo::io_log::FORMAT,
     &sudo::logfile::FORMAT,
