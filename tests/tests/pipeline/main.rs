@@ -11,6 +11,7 @@ mod components;
 mod engines;
 mod house;
 mod import;
+mod intune;
 mod kill;
 mod programs;
 mod server;

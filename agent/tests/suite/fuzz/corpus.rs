@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use epm_agent::sources::FORMATS;
 use epm_agent::sources::format::{Format, Head};
 
-use super::{archive, event_log};
+use super::event_log;
 use crate::reference;
+use crate::tenant::zip_of;
 
 /// Largest reference file that is taken as a seed.
 const LARGEST_BYTES: u64 = 2 << 20;
@@ -26,7 +27,7 @@ pub(crate) fn own() -> Vec<(String, Vec<u8>)> {
     }
     for (name, bytes) in seeds.clone() {
         if name.starts_with("intune-elevations") {
-            seeds.push((format!("{name}.zip"), archive::of(&name, &bytes)));
+            seeds.push((format!("{name}.zip"), zip_of(&name, &bytes)));
         }
     }
     seeds.push((
