@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, now_us};
 use crate::heartbeat::{self, Heartbeat};
 use crate::identity::{IdentityError, StateFolder};
+use crate::scope;
 use crate::source::Observation;
 use crate::spool::mint::Mint;
 use crate::spool::{Depth, MAX_COMMIT_OBSERVATIONS, Place, Spool, SpoolError, SpoolLimits};
@@ -319,6 +320,13 @@ impl Agent {
             .await;
     }
 
+    /// What may leave the device from now on. What is out of scope is counted and not spooled; what was spooled before
+    /// is sent as it is.
+    pub async fn set_reporting_scope(&self, scope: v1::ReportingScope) {
+        self.on_spool(move |spool| spool.set_reporting_scope(scope))
+            .await;
+    }
+
     /// What one sensor says of itself, for the heartbeats from now on; the others stay as they are.
     pub fn set_sensor(&self, health: v1::SensorHealth) {
         let sensors = &mut self.shared.link().sensors;
@@ -450,8 +458,17 @@ async fn write(
             answers.push(answer);
         }
         let on = Arc::clone(&shared);
-        let committing =
-            tokio::task::spawn_blocking(move || on.with_spool(|spool| spool.append(observations)));
+        let committing = tokio::task::spawn_blocking(move || {
+            on.with_spool(|spool| {
+                let (kept, withheld) = scope::within(spool.mint().reporting_scope, observations);
+                spool.withhold(withheld);
+                if kept.is_empty() {
+                    Ok(())
+                } else {
+                    spool.append(kept)
+                }
+            })
+        });
         let Ok(committed) = committing.await else {
             return;
         };

@@ -10,6 +10,7 @@ mod heartbeat;
 pub mod identity;
 pub mod import;
 pub mod launch;
+mod scope;
 pub mod source;
 pub mod sources;
 pub mod spool;

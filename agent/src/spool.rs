@@ -242,6 +242,22 @@ impl Spool {
         });
     }
 
+    /// Counts records that may not leave the device. Heartbeats tell the number, so that a report can say that it is not
+    /// everything; there is no loss record of it, which would tell when something happened.
+    pub(crate) fn withhold(&mut self, records: u64) {
+        if records > 0 {
+            *self
+                .drops
+                .entry(v1::LossReason::OutOfScope.into())
+                .or_default() += records;
+        }
+    }
+
+    /// What may leave the device from now on; it stands in every record.
+    pub(crate) fn set_reporting_scope(&mut self, scope: v1::ReportingScope) {
+        self.mint.reporting_scope = scope;
+    }
+
     fn lose(&mut self, loss: v1::Loss) {
         let counted: u64 = loss.counts.iter().map(|count| count.records).sum();
         let ranged = match loss.first_sequence {

@@ -202,11 +202,12 @@ impl Batch<'_> {
 
 /// A device that reports nothing, or only its own state, sends no elevation. What the wider scopes leave out is written
 /// in the body, which the processor reads.
+// An exit does not say what its start was: that of a start which was refused here finds no row in the tables.
 fn out_of_scope(head: &RecordHead<'_>) -> bool {
-    let reports_elevations = ![
-        v1::ReportingScope::None as i32,
-        v1::ReportingScope::Diagnostic as i32,
-    ]
-    .contains(&head.reporting_scope);
-    !reports_elevations && matches!(head.body, BodyKind::Elevation | BodyKind::ElevationExit)
+    let is_elevation = matches!(head.body, BodyKind::Elevation | BodyKind::ElevationExit);
+    match v1::ReportingScope::try_from(head.reporting_scope) {
+        Ok(v1::ReportingScope::None | v1::ReportingScope::Diagnostic) => is_elevation,
+        Ok(v1::ReportingScope::Managed) => head.is_unmanaged_elevation(),
+        _ => false,
+    }
 }

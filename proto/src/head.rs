@@ -37,6 +37,9 @@ pub enum HeadError {
     PreviousHash,
 }
 
+/// Field number of `Elevation.management`.
+const MANAGEMENT: u32 = 2;
+
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
@@ -73,6 +76,7 @@ pub struct RecordHead<'a> {
     pub source_key: Option<SourceKey>,
     /// What it is about.
     pub body: BodyKind,
+    body_bytes: &'a [u8],
 }
 
 impl<'a> RecordHead<'a> {
@@ -86,6 +90,7 @@ impl<'a> RecordHead<'a> {
         let mut event_id: &[u8] = &[];
         let mut source_key: &[u8] = &[];
         let mut previous_hash: &[u8] = &[];
+        let mut body_bytes: &[u8] = &[];
         let (mut epoch, mut sequence, mut observed_at_us) = (0, 0, 0);
         let (mut schema_version, mut reporting_scope, mut body) = (0, 0, BodyKind::None);
         let mut fields = Fields::new(record);
@@ -101,7 +106,7 @@ impl<'a> RecordHead<'a> {
                 10 => reporting_scope = value.varint(10)? as i32,
                 11 => source_key = value.bytes(11)?,
                 ELEVATION.. => {
-                    value.bytes(number)?;
+                    body_bytes = value.bytes(number)?;
                     body = body_kind(number);
                 }
                 _ => {}
@@ -134,7 +139,25 @@ impl<'a> RecordHead<'a> {
                 bytes => Some(SourceKey::from_slice(bytes).ok_or(HeadError::SourceKey)?),
             },
             body,
+            body_bytes,
         })
+    }
+
+    /// Whether the record is an elevation that happened without the agent: the one field of a body that decides what a
+    /// reporting scope lets through. Bytes that cannot be read are none.
+    #[must_use]
+    pub fn is_unmanaged_elevation(&self) -> bool {
+        if self.body != BodyKind::Elevation {
+            return false;
+        }
+        let mut management = 0;
+        let mut fields = Fields::new(self.body_bytes);
+        while let Ok(Some((number, value))) = fields.next() {
+            if number == MANAGEMENT {
+                management = value.varint(MANAGEMENT).unwrap_or(0);
+            }
+        }
+        i32::try_from(management) == Ok(crate::v1::Management::Unmanaged as i32)
     }
 }
 

@@ -251,3 +251,41 @@ fn records_go_in_clear_to_this_device_only() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_out_of_scope_is_counted_and_never_leaves_the_device() {
+    let state = tempfile::tempdir().expect("a folder");
+    let peer = Peer::default();
+    let (address, _stop) = peer.serve().await;
+    let agent = Agent::start(AgentConfig {
+        heartbeat_interval: Some(Duration::from_millis(20)),
+        ..config(state.path(), format!("http://{address}"))
+    })
+    .expect("it starts");
+    observe(&agent, 0..2).await;
+    agent.set_reporting_scope(v1::ReportingScope::Managed).await;
+    observe(&agent, 2..5).await;
+    agent.set_reporting_scope(v1::ReportingScope::None).await;
+    observe(&agent, 5..6).await;
+    agent.set_reporting_scope(v1::ReportingScope::All).await;
+    observe(&agent, 6..7).await;
+    let withheld = || {
+        let bodies = peer.state().bodies();
+        let told = bodies.iter().rev().find_map(|body| match body {
+            v1::record::Body::Heartbeat(beat) => Some(beat.drops.clone()),
+            _ => None,
+        });
+        told.into_iter()
+            .flatten()
+            .filter(|drop| drop.reason == i32::from(v1::LossReason::OutOfScope))
+            .map(|drop| drop.records)
+            .sum::<u64>()
+    };
+    // Heartbeats that were due while nothing may leave are withheld too.
+    while withheld() < 4 {
+        agent.wait_for_news(Duration::from_secs(1)).await;
+    }
+    agent.wait_delivered().await;
+    assert_eq!(peer.state().elevations(), [0, 1, 6]);
+    agent.stop().await.expect("it stops");
+}

@@ -38,6 +38,17 @@ async fn each_kind_of_reject_is_told_dead_lettered_and_counted() {
     let mut hidden = record(AGENT, 6);
     hidden.reporting_scope = v1::ReportingScope::Diagnostic.into();
     hidden.body = Some(v1::record::Body::Elevation(v1::Elevation::default()));
+    let of_scope_managed = |sequence, management: v1::Management| {
+        let mut record = record(AGENT, sequence);
+        record.reporting_scope = v1::ReportingScope::Managed.into();
+        record.body = Some(v1::record::Body::Elevation(v1::Elevation {
+            management: management.into(),
+            ..v1::Elevation::default()
+        }));
+        record
+    };
+    let unmanaged = of_scope_managed(7, v1::Management::Unmanaged);
+    let managed = of_scope_managed(8, v1::Management::Managed);
     let sent = [
         record(AGENT, 1).encode_to_vec(),
         no_schema.encode_to_vec(),
@@ -46,11 +57,13 @@ async fn each_kind_of_reject_is_told_dead_lettered_and_counted() {
         vec![0xff; 9],
         other_epoch.encode_to_vec(),
         hidden.encode_to_vec(),
-        record(AGENT, 7).encode_to_vec(),
+        unmanaged.encode_to_vec(),
+        managed.encode_to_vec(),
+        record(AGENT, 9).encode_to_vec(),
     ];
     stream.send_batch(batch_of(sent.clone())).await;
     let ack = stream.ack().await;
-    assert_eq!(ack.durable_before, 8);
+    assert_eq!(ack.durable_before, 10);
     let mut rejects = ack.rejects;
     rejects.sort_by_key(|reject| reject.sequence);
     let expected = [
@@ -59,11 +72,12 @@ async fn each_kind_of_reject_is_told_dead_lettered_and_counted() {
         reject(4, v1::RejectCode::Malformed),
         reject(5, v1::RejectCode::WrongIdentity),
         reject(6, v1::RejectCode::OutOfScope),
+        reject(7, v1::RejectCode::OutOfScope),
     ];
     assert_eq!(rejects, expected);
     let mut letters = dead_letters(&collector.entries().await);
     letters.sort_by_key(|letter| letter.sequence);
-    assert_eq!(letters.len(), 5);
+    assert_eq!(letters.len(), 6);
     for (letter, expected) in letters.iter().zip(expected) {
         assert_eq!(
             (letter.sequence, letter.code),
@@ -77,7 +91,7 @@ async fn each_kind_of_reject_is_told_dead_lettered_and_counted() {
         assert_eq!(letter.record_bytes, whole.len() as u64);
         assert_eq!(letter.record, whole[..whole.len().min(64 << 10)]);
     }
-    assert_eq!(collector.metric("epm_collector_stored_total"), 2.0);
+    assert_eq!(collector.metric("epm_collector_stored_total"), 3.0);
     assert_eq!(collector.metric("epm_collector_received_total"), 7.0);
     let too_large = "epm_collector_rejected_total{code=\"too_large\"}";
     assert_eq!(collector.metric(too_large), 1.0);
