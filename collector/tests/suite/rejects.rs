@@ -92,14 +92,14 @@ async fn each_kind_of_reject_is_told_dead_lettered_and_counted() {
         assert_eq!(letter.record, whole[..whole.len().min(64 << 10)]);
     }
     assert_eq!(collector.metric("epm_collector_stored_total"), 3.0);
-    assert_eq!(collector.metric("epm_collector_received_total"), 7.0);
+    assert_eq!(collector.metric("epm_collector_received_total"), 9.0);
     let too_large = "epm_collector_rejected_total{code=\"too_large\"}";
     assert_eq!(collector.metric(too_large), 1.0);
     // What was rejected once is settled.
     stream.send_batch(batch_of(sent)).await;
     assert_eq!(stream.ack().await.rejects, []);
-    assert_eq!(collector.entries().await.len(), 7);
-    assert_eq!(collector.metric("epm_collector_duplicate_total"), 7.0);
+    assert_eq!(collector.entries().await.len(), 9);
+    assert_eq!(collector.metric("epm_collector_duplicate_total"), 9.0);
 }
 
 #[tokio::test]
