@@ -53,6 +53,9 @@ pub(crate) struct Index {
     filter: Filter,
 }
 
+/// Keys of a launch that some rule may lie under: a few; more only cost a larger list.
+const EXPECTED_KEYS: usize = 16;
+
 /// What a search came upon. Rules are known by their number in the set.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -130,13 +133,15 @@ impl Index {
         judge: impl Fn(u32, &Subject<'_>) -> Verdict,
     ) -> Found {
         let mut found = Found::default();
+        // First which keys are worth looking for, then what lies under them: the processor fetches from many places of
+        // the filter at once, as long as no comparison stands between.
+        let mut keys = Vec::with_capacity(EXPECTED_KEYS);
         self.probes.of_launch(subject, |key| {
-            if !self.filter.may_have(key) {
-                return;
+            if self.filter.may_have(key) {
+                keys.push(key);
             }
-            let Some(bucket) = self.buckets.get(&key) else {
-                return;
-            };
+        });
+        for bucket in keys.iter().filter_map(|key| self.buckets.get(key)) {
             for rule in self.rules_in(&bucket.first) {
                 match judge(*rule, subject) {
                     Verdict::Match(target) => found.matches.push((*rule, target)),
@@ -154,7 +159,7 @@ impl Index {
                     found.near.push((*rule, attribute, reason));
                 }
             }
-        });
+        }
         found.matches.sort_unstable();
         found.matches.dedup();
         found.near.sort_unstable();
