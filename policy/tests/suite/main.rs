@@ -23,6 +23,7 @@ mod life_cycle;
 mod lint;
 mod matching;
 mod precedence;
+mod purity;
 mod settings;
 mod validation;
 mod world;
