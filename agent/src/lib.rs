@@ -10,6 +10,7 @@ mod heartbeat;
 pub mod identity;
 pub mod import;
 pub mod launch;
+pub mod policy_store;
 mod scope;
 pub mod source;
 pub mod sources;

@@ -3,6 +3,7 @@
 mod cli;
 mod components;
 mod counted;
+mod disks;
 mod evtx;
 mod file_facts;
 mod follow;
@@ -10,6 +11,7 @@ mod fuzz;
 mod import;
 mod intune;
 mod peer;
+mod policy_store;
 mod real_sudo;
 mod reference;
 mod spool;
