@@ -246,10 +246,8 @@ impl Spool {
     /// everything; there is no loss record of it, which would tell when something happened.
     pub(crate) fn withhold(&mut self, records: u64) {
         if records > 0 {
-            *self
-                .drops
-                .entry(v1::LossReason::OutOfScope.into())
-                .or_default() += records;
+            let reason = v1::LossReason::OutOfScope.into();
+            *self.drops.entry(reason).or_default() += records;
         }
     }
 
