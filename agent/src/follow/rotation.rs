@@ -110,42 +110,55 @@ pub(crate) fn place_of(
     mark: &FileMark,
     left: &[FileMark],
 ) -> io::Result<Option<usize>> {
-    let mut taken: BTreeSet<usize> = places_of(files, left)?.into_iter().flatten().collect();
-    place(files, mark, &mut taken, |_| true)
+    let taken: BTreeSet<usize> = places_of(files, left)?.into_iter().flatten().collect();
+    best(files, mark, &taken, |tail| {
+        Ok((tail.id() == mark.id || mark.has_content()).then_some(tail.id() == mark.id))
+    })
 }
 
-/// The place of each of `left` among `files`, where it is there. Only packing gives a file that was left another inode.
+/// The place of each of `left` among `files`, where it is there. Only packing gives a file that was left another inode,
+/// and the inode that it had may be another file's by then, even one that begins alike. So the length counts first.
 ///
 /// # Errors
 ///
 /// Where one of the files cannot be read.
 pub(crate) fn places_of(files: &[Rotated], left: &[FileMark]) -> io::Result<Vec<Option<usize>>> {
     let mut taken = BTreeSet::new();
-    left.iter()
-        .map(|mark| place(files, mark, &mut taken, Tail::is_packed))
-        .collect()
+    let mut places = Vec::with_capacity(left.len());
+    for mark in left {
+        let place = best(files, mark, &taken, |tail| {
+            let is_inode = tail.id() == mark.id;
+            if !is_inode && !tail.is_packed() {
+                return Ok(None);
+            }
+            Ok(Some((tail.ends_at(mark)?, is_inode)))
+        })?;
+        taken.extend(place);
+        places.push(place);
+    }
+    Ok(places)
 }
 
-fn place(
+// The file of `mark` that has the highest rank, of several the oldest. Those without a rank cannot be it.
+fn best<R: Ord>(
     files: &[Rotated],
     mark: &FileMark,
-    taken: &mut BTreeSet<usize>,
-    may_be_copy: impl Fn(&Tail) -> bool,
+    taken: &BTreeSet<usize>,
+    rank: impl Fn(&Tail) -> io::Result<Option<R>>,
 ) -> io::Result<Option<usize>> {
-    let mut found = None;
+    let mut found: Option<(R, usize)> = None;
     for (index, Rotated { tail, .. }) in files.iter().enumerate() {
-        let is_inode = tail.id() == mark.id;
-        let may_be_copy = mark.has_content() && found.is_none() && may_be_copy(tail);
-        if taken.contains(&index) || !(is_inode || may_be_copy) || !is(tail, mark)? {
+        if taken.contains(&index) || !is(tail, mark)? {
             continue;
         }
-        found = Some(index);
-        if is_inode {
-            break;
+        let Some(rank) = rank(tail)? else {
+            continue;
+        };
+        if found.as_ref().is_none_or(|(best, _)| rank > *best) {
+            found = Some((rank, index));
         }
     }
-    taken.extend(found);
-    Ok(found)
+    Ok(found.map(|(_, index)| index))
 }
 
 /// A packed file that is still being written has no end yet; it is not the one.

@@ -204,6 +204,16 @@ impl Tail {
         }
     }
 
+    /// Whether the content of a file that [is that](Self::is) of `mark` ends where it was read to.
+    pub(crate) fn ends_at(&self, mark: &FileMark) -> io::Result<bool> {
+        if !self.is_packed() {
+            return Ok(self.file.metadata()?.len() == mark.position);
+        }
+        let mut unpacked = self.again()?;
+        unpacked.skip_to(mark)?;
+        Ok(unpacked.read(&mut [0])? == Piece::End)
+    }
+
     /// Writes into `mark` which file this is and how far it was read.
     pub(crate) fn write_to(&self, mark: &mut FileMark) {
         mark.id = self.id;

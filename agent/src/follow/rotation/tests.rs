@@ -108,3 +108,24 @@ fn the_next_file_is_the_one_that_became_newer_than_the_last() {
     assert_eq!(third.tail.beginning(9).expect("it can be read"), b"third");
     assert!(next(&mark_of(&log)).is_none());
 }
+
+#[test]
+fn an_inode_that_was_given_out_again_is_not_taken_for_the_file_that_was_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(&folder, "log.2", "a line\n", 9);
+    let mut left = mark_of(&folder.path().join("log.2"));
+    let packed = std::fs::File::create(folder.path().join("log.2.gz")).expect("a file");
+    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, b"a line\n").expect("it is written");
+    packed.finish().expect("it is written");
+    std::fs::remove_file(folder.path().join("log.2")).expect("it is removed");
+    // Another file that begins alike, with the inode of the first.
+    write(&folder, "log.1", "a line\nand another\n", 1);
+    let other = mark_of(&folder.path().join("log.1"));
+    left.id = other.id;
+    let files = files(&folder.path().join("log")).expect("they can be listed");
+    let places = places_of(&files, std::slice::from_ref(&left)).expect("they can be read");
+    assert_eq!(places, [Some(0)]);
+    let place = place_of(&files, &other, &[left]).expect("they can be read");
+    assert_eq!(place, Some(1));
+}
