@@ -9,6 +9,7 @@
 mod browser;
 mod components;
 mod engines;
+mod follow;
 mod house;
 mod import;
 mod intune;
