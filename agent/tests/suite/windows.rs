@@ -3,13 +3,14 @@
 use epm_agent::source::{Reading, Verdict};
 use epm_agent::sources::windows::fields::Fields;
 use epm_agent::sources::windows::read_event;
+use epm_proto::ids::SourceKey;
 use epm_proto::v1::record::Body;
 use epm_proto::v1::{AccountClass, Elevation, RecordClass, RunAs, Trigger};
 use epm_proto::v1::{ElevationType, Management, Outcome, SensorKind, UserType};
 
 const CREATED_US: i64 = 1_633_109_439_083_965;
 
-fn security() -> Fields {
+fn security() -> Fields<'static> {
     Fields::new("Microsoft-Windows-Security-Auditing", 4688)
         .logged_by("FS01.offsec.lan", "Security")
         .numbered(Some(77), Some(CREATED_US))
@@ -24,7 +25,7 @@ fn security() -> Fields {
         .with("CommandLine", "cmd /c echo ")
 }
 
-fn machine(fields: Fields) -> Fields {
+fn machine(fields: Fields<'_>) -> Fields<'_> {
     fields
         .with("SubjectUserSid", "S-1-5-18")
         .with("SubjectUserName", "FS01$")
@@ -32,7 +33,7 @@ fn machine(fields: Fields) -> Fields {
         .with("SubjectLogonId", "0x3e7")
 }
 
-fn target(fields: Fields, sid: &str, domain: &str, name: &str) -> Fields {
+fn target<'a>(fields: Fields<'a>, sid: &'a str, domain: &'a str, name: &'a str) -> Fields<'a> {
     fields
         .with("TargetUserSid", sid)
         .with("TargetDomainName", domain)
@@ -40,7 +41,7 @@ fn target(fields: Fields, sid: &str, domain: &str, name: &str) -> Fields {
         .with("TargetLogonId", "0x0")
 }
 
-fn sysmon() -> Fields {
+fn sysmon() -> Fields<'static> {
     Fields::new("Microsoft-Windows-Sysmon", 1)
         .logged_by(
             "WORKSTATION6.theshire.local",
@@ -56,7 +57,7 @@ fn sysmon() -> Fields {
         .with("IntegrityLevel", "High")
 }
 
-fn read(fields: &Fields) -> Reading {
+fn read(fields: &Fields<'_>) -> Reading {
     read_event(fields).expect("a process start")
 }
 
@@ -281,13 +282,7 @@ fn an_observation_is_unmanaged_and_timed_by_its_event() {
 
 #[test]
 fn one_event_has_one_name_and_another_event_another() {
-    let name = |fields: Fields| {
-        let reading = read(&fields.with("MandatoryLabel", "S-1-16-12288"));
-        reading
-            .observation
-            .and_then(|observation| observation.source_key)
-            .expect("a name")
-    };
+    let name = |fields: Fields<'_>| key(&fields);
     let first = name(security());
     assert_eq!(
         first,
@@ -297,10 +292,74 @@ fn one_event_has_one_name_and_another_event_another() {
     assert_ne!(first, name(security().numbered(Some(78), Some(CREATED_US))));
     assert_ne!(
         first,
-        name(security().numbered(Some(77), Some(CREATED_US + 1))),
+        name(security().numbered(Some(77), Some(CREATED_US + 1_000_000))),
         "a log begun anew"
     );
+    assert_ne!(first, name(security().with("NewProcessId", "0x1a25")));
     assert_ne!(first, name(security().logged_by("fs02", "Security")));
+}
+
+#[test]
+fn a_name_outlives_a_forgotten_zone_and_a_cut_time() {
+    let name = |created_at_us: i64| key(&security().numbered(Some(77), Some(created_at_us)));
+    let first = name(CREATED_US);
+    assert_eq!(first, name(CREATED_US / 1_000_000 * 1_000_000), "seconds");
+    assert_eq!(
+        first,
+        name(CREATED_US - 7 * 3_600_000_000),
+        "west of Greenwich"
+    );
+    assert_eq!(first, name(CREATED_US + 20_700_000_000), "in Kathmandu");
+}
+
+#[test]
+fn without_a_number_an_event_is_named_by_what_it_says() {
+    let named = |fields: Fields<'static>| key(&fields.numbered(None, Some(CREATED_US)));
+    let first = named(security());
+    assert_eq!(
+        first,
+        named(security().with("NewProcessName", "c:\\windows\\system32\\cmd.EXE"))
+    );
+    for (name, value) in [
+        ("NewProcessId", "0x1a25"),
+        ("NewProcessName", "C:\\Windows\\System32\\net.exe"),
+        ("CommandLine", "cmd /c echo"),
+        ("ProcessId", "0x11"),
+        ("SubjectLogonId", "0x1"),
+    ] {
+        assert_ne!(first, named(security().with(name, value)), "{name}");
+    }
+    let a_millisecond_later = security().numbered(None, Some(CREATED_US + 1_000));
+    assert_ne!(first, key(&a_millisecond_later));
+}
+
+#[test]
+fn a_process_of_sysmon_is_named_by_its_own_id() {
+    let first = key(&sysmon());
+    assert_eq!(first, key(&sysmon().numbered(None, None)));
+    assert_ne!(first, key(&sysmon().logged_by("a-clone", "")));
+    assert_ne!(
+        first,
+        key(&sysmon().with("ProcessGuid", "{aa6b631f-02be-5fcb-1235-000000000500}"))
+    );
+    let nil = "{00000000-0000-0000-0000-000000000000}";
+    let unnamed = |number| {
+        key(&sysmon()
+            .with("ProcessGuid", nil)
+            .numbered(Some(number), None))
+    };
+    assert_ne!(unnamed(1), unnamed(2));
+}
+
+#[test]
+fn without_a_process_id_no_process_is_named() {
+    assert_eq!(read(&sysmon().with("ProcessId", "-")).process, None);
+}
+
+fn key(fields: &Fields<'_>) -> SourceKey {
+    let reading = read(&fields.clone().with("MandatoryLabel", "S-1-16-12288"));
+    let observation = reading.observation.expect("something to store");
+    observation.source_key.expect("a name")
 }
 
 #[test]

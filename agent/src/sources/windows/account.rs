@@ -15,6 +15,7 @@ pub(in crate::sources) struct Account<'a> {
 
 /// The SID that stands for nobody.
 const NULL_SID: &str = "S-1-0-0";
+const NULL_SID_RENDERED: &str = "NULL SID";
 
 /// LOCAL SYSTEM, LOCAL SERVICE and NETWORK SERVICE.
 const SERVICE_SIDS: [&str; 3] = ["S-1-5-18", "S-1-5-19", "S-1-5-20"];
@@ -58,18 +59,43 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// An account by its parts.
+    /// An account by its parts. Collectors that render events write a name, `DOMAIN\\name`, where the SID was.
     pub(super) fn from_parts(
         sid: &'a str,
         domain: &'a str,
         name: &'a str,
         logon_id: Option<u64>,
     ) -> Self {
-        Self {
-            sid: if sid == NULL_SID { "" } else { said(sid) },
-            domain: said(domain),
-            name: said(name),
-            logon_id,
+        let (sid, domain, name) = (said(sid), said(domain), said(name));
+        if sid == NULL_SID || sid.eq_ignore_ascii_case(NULL_SID_RENDERED) {
+            return Self {
+                sid: "",
+                domain,
+                name,
+                logon_id,
+            };
+        }
+        if sid.is_empty()
+            || sid
+                .get(..2)
+                .is_some_and(|begin| begin.eq_ignore_ascii_case("S-"))
+        {
+            return Self {
+                sid,
+                domain,
+                name,
+                logon_id,
+            };
+        }
+        let rendered = Self::from_qualified(sid, logon_id);
+        match name {
+            "" => rendered,
+            _ => Self {
+                sid: "",
+                domain,
+                name,
+                logon_id,
+            },
         }
     }
 
@@ -225,6 +251,23 @@ mod tests {
             (v1::AccountClass::Person, "")
         );
         assert_eq!(account.qualified(), "OFFSEC\\admmig");
+    }
+
+    #[test]
+    fn a_name_in_place_of_a_sid_is_a_name() {
+        let service = Account::from_parts("NT AUTHORITY\\SYSTEM", "-", "-", None);
+        assert_eq!(service.class(), v1::AccountClass::Service);
+        assert_eq!(
+            (service.sid, service.domain, service.name),
+            ("", "NT AUTHORITY", "SYSTEM")
+        );
+        let person = Account::from_parts("CONTOSO\\anna", "CONTOSO", "anna", None);
+        assert_eq!(
+            (person.sid, person.qualified().as_str()),
+            ("", "CONTOSO\\anna")
+        );
+        let nobody = Account::from_parts("NULL SID", "-", "-", None);
+        assert_eq!(nobody.class(), v1::AccountClass::Unspecified);
     }
 
     #[test]

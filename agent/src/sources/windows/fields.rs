@@ -1,29 +1,30 @@
 //! One Windows event as flat text fields, whatever dialect it came in. It must not know what any field means.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::time;
 
-/// What the System part and the event data of one event say.
+/// What the System part and the event data of one event say, borrowed from the record where it can be.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fields {
-    provider: String,
+pub struct Fields<'a> {
+    provider: Cow<'a, str>,
     event_id: u32,
-    computer: String,
-    channel: String,
+    computer: Cow<'a, str>,
+    channel: Cow<'a, str>,
     record_id: Option<u64>,
     created_at_us: Option<i64>,
-    data: HashMap<String, String>,
+    // Some forty at most: looking through them is faster than hashing them.
+    data: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// An event of `provider` with nothing else said yet.
     #[must_use]
-    pub fn new(provider: &str, event_id: u32) -> Self {
+    pub fn new(provider: impl Into<Cow<'a, str>>, event_id: u32) -> Self {
         Self {
-            provider: provider.to_owned(),
+            provider: provider.into(),
             event_id,
             ..Self::default()
         }
@@ -31,9 +32,13 @@ impl Fields {
 
     /// Sets where the event was logged: the computer as written there and the channel.
     #[must_use]
-    pub fn logged_by(mut self, computer: &str, channel: &str) -> Self {
-        computer.clone_into(&mut self.computer);
-        channel.clone_into(&mut self.channel);
+    pub fn logged_by(
+        mut self,
+        computer: impl Into<Cow<'a, str>>,
+        channel: impl Into<Cow<'a, str>>,
+    ) -> Self {
+        self.computer = computer.into();
+        self.channel = channel.into();
         self
     }
 
@@ -47,34 +52,45 @@ impl Fields {
 
     /// Adds one field of the event data.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.data.insert(name.to_owned(), value.to_owned());
+    pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
+        self.add(name.into(), value.into());
         self
+    }
+
+    /// Adds one field of the event data. Of several with one name the last counts.
+    pub fn add(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        self.data.push((name, value));
+    }
+
+    /// Adds a copy of all fields of `other`.
+    pub(in crate::sources) fn add_all(&mut self, other: &Fields<'_>) {
+        let owned = |text: &Cow<'_, str>| Cow::Owned(text.clone().into_owned());
+        let data = other.data.iter();
+        self.data
+            .extend(data.map(|(name, value)| (owned(name), owned(value))));
     }
 
     /// The fields of an event in the form that the `evtx` crate renders (`{"Event": {"System": …, "EventData": …}}`);
     /// nothing where `event` has another form or no event id.
     #[must_use]
-    pub fn from_rendered(event: &Value) -> Option<Self> {
+    pub fn from_rendered(event: &'a Value) -> Option<Self> {
         let event = event.get("Event")?;
         let system = event.get("System")?;
+        let text = |name: &str| system.get(name).and_then(scalar).unwrap_or_default();
         let mut fields = Self {
             provider: attribute(system, "Provider", "Name").unwrap_or_default(),
             event_id: scalar(system.get("EventID")?)?.parse().ok()?,
-            computer: system.get("Computer").and_then(scalar).unwrap_or_default(),
-            channel: system.get("Channel").and_then(scalar).unwrap_or_default(),
-            record_id: system
-                .get("EventRecordID")
-                .and_then(scalar)
-                .and_then(|text| text.parse().ok()),
+            computer: text("Computer"),
+            channel: text("Channel"),
+            record_id: text("EventRecordID").parse().ok(),
             created_at_us: attribute(system, "TimeCreated", "SystemTime")
                 .and_then(|text| time::utc_us(&text)),
-            data: HashMap::new(),
+            data: Vec::new(),
         };
         if let Some(Value::Object(data)) = event.get("EventData") {
             for (name, value) in data {
                 if let Some(text) = scalar(value) {
-                    fields.data.insert(name.clone(), text);
+                    fields.add(name.into(), text);
                 }
             }
         }
@@ -120,9 +136,10 @@ impl Fields {
     /// The field called `name`, where it says anything: Windows writes `-` for nothing.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.data
-            .get(name)
-            .map(String::as_str)
+        let mut newest_first = self.data.iter().rev();
+        newest_first
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text.as_ref())
             .filter(|text| !matches!(text.trim(), "" | "-"))
     }
 
@@ -143,16 +160,16 @@ impl Fields {
     }
 }
 
-fn attribute(system: &Value, element: &str, name: &str) -> Option<String> {
+fn attribute<'a>(system: &'a Value, element: &str, name: &str) -> Option<Cow<'a, str>> {
     scalar(system.get(element)?.get("#attributes")?.get(name)?)
 }
 
 /// The text of a value; an element that also has attributes keeps its text aside.
-fn scalar(value: &Value) -> Option<String> {
+fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        Value::Bool(truth) => Some(truth.to_string().into()),
         Value::Object(element) => element.get("#text").and_then(scalar),
         Value::Null | Value::Array(_) => None,
     }

@@ -12,6 +12,10 @@ use super::image;
 use super::integrity::Integrity;
 use crate::source::{Observation, ProcessKey, Reading, Verdict};
 
+/// Zones differ by whole quarters of an hour: seconds.
+pub(in crate::sources) const ZONE_STEP_S: i64 = 15 * 60;
+const GUID_DIGITS: usize = 32;
+
 /// What a sensor's event says of the start.
 #[derive(Debug)]
 pub(super) struct ProcessStart<'a> {
@@ -35,9 +39,11 @@ pub(super) struct ProcessStart<'a> {
 
 impl ProcessStart<'_> {
     /// The reading; what is not elevated carries no observation.
-    pub(super) fn into_reading(self, event: &Fields) -> Reading {
+    pub(super) fn into_reading(self, event: &Fields<'_>) -> Reading {
         let (sensor, verdict, account) = (self.sensor, self.verdict, self.runs_as.class());
-        let process = (verdict == Verdict::Elevated).then(|| ProcessKey {
+        // Some collectors lose the process id: then nothing says which process it is.
+        let is_known = verdict == Verdict::Elevated && self.process.pid != 0;
+        let process = is_known.then(|| ProcessKey {
             device: event.computer().to_lowercase(),
             pid: self.process.pid,
             image: self.file.path.to_lowercase(),
@@ -45,7 +51,7 @@ impl ProcessStart<'_> {
         let observation =
             matches!(verdict, Verdict::Elevated | Verdict::Undecided).then(|| Observation {
                 observed_at_us: self.observed_at_us,
-                source_key: source_key(event),
+                source_key: source_key(event, &self),
                 class: v1::RecordClass::Unmanaged,
                 body: v1::record::Body::Elevation(self.into_elevation(event.computer())),
             });
@@ -141,18 +147,62 @@ pub(super) fn logon_id_text(logon_id: Option<u64>) -> String {
     logon_id.map(|id| format!("{id:#x}")).unwrap_or_default()
 }
 
-/// The event's own name, the same in every copy of its log; absent where the event has no number or time, because
-/// then two events could share a name.
-fn source_key(event: &Fields) -> Option<SourceKey> {
-    let record_id = event.record_id()?.to_string();
-    let created_at_us = event.created_at_us()?.to_string();
+/// The event's own name, the same in every copy of it: in the log itself and in whatever a collector made of it, which
+/// may have left out the number, cut the time or shifted it by its own zone. So it is made of the first of these that
+/// the event has:
+///
+/// 1. Sysmon's id of the process, which no other process has.
+/// 2. Its number in its log, with the process and what no zone changes of its time, because numbers begin anew.
+/// 3. All that it says of the process, with its time as written.
+///
+/// Absent where the event has no time either: two events could share a name.
+fn source_key(event: &Fields<'_>, start: &ProcessStart<'_>) -> Option<SourceKey> {
+    let sensor = start.sensor.as_str_name().as_bytes();
     let host = image::short_host(event.computer()).to_lowercase();
-    let channel = event.channel().to_lowercase();
+    let process = &start.process;
+    if is_guid(&process.process_guid) {
+        return Some(SourceKey::derive(&[
+            b"windows",
+            b"process",
+            sensor,
+            host.as_bytes(),
+            process.process_guid.as_bytes(),
+        ]));
+    }
+    let own_us = (start.observed_at_us != 0).then_some(start.observed_at_us);
+    let created_at_us = event.created_at_us().or(own_us)?;
+    let path = start.file.path.to_lowercase();
+    let pid = process.pid.to_le_bytes();
+    if let Some(record_id) = event.record_id() {
+        let second = created_at_us.div_euclid(1_000_000).rem_euclid(ZONE_STEP_S);
+        return Some(SourceKey::derive(&[
+            b"windows",
+            b"record",
+            sensor,
+            host.as_bytes(),
+            &record_id.to_le_bytes(),
+            &second.to_le_bytes(),
+            &pid,
+            path.as_bytes(),
+        ]));
+    }
     Some(SourceKey::derive(&[
         b"windows",
+        b"content",
+        sensor,
         host.as_bytes(),
-        channel.as_bytes(),
-        record_id.as_bytes(),
-        created_at_us.as_bytes(),
+        &created_at_us.div_euclid(1_000).to_le_bytes(),
+        &pid,
+        path.as_bytes(),
+        start.file.arguments.as_bytes(),
+        &process.parent_pid.to_le_bytes(),
+        process.logon_id.as_bytes(),
+        start.runs_as.name.to_lowercase().as_bytes(),
     ]))
+}
+
+/// Whether `text` is a GUID that names something.
+fn is_guid(text: &str) -> bool {
+    let digits = || text.bytes().filter(u8::is_ascii_hexdigit);
+    digits().count() == GUID_DIGITS && digits().any(|digit| digit != b'0')
 }

@@ -46,7 +46,7 @@ impl Token {
     }
 }
 
-pub(super) fn read(event: &Fields) -> Reading {
+pub(super) fn read(event: &Fields<'_>) -> Reading {
     let token = event.get("TokenElevationType").and_then(Token::parse);
     let integrity = event.get("MandatoryLabel").and_then(Integrity::parse);
     let subject = account(event, "Subject");
@@ -88,7 +88,7 @@ pub(super) fn read(event: &Fields) -> Reading {
     .into_reading(event)
 }
 
-fn account<'a>(event: &'a Fields, role: &str) -> Account<'a> {
+fn account<'a>(event: &'a Fields<'a>, role: &str) -> Account<'a> {
     let part = |name: &str| event.get(&format!("{role}{name}")).unwrap_or_default();
     let logon_id = event
         .number(&format!("{role}LogonId"))

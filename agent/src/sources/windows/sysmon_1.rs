@@ -12,7 +12,7 @@ use super::time;
 use crate::source::{Reading, Verdict};
 use crate::sources::digest;
 
-pub(super) fn read(event: &Fields) -> Reading {
+pub(super) fn read(event: &Fields<'_>) -> Reading {
     let integrity = event.get("IntegrityLevel").and_then(Integrity::parse);
     let logon_id = event.number("LogonId");
     let account = Account::from_qualified(event.get("User").unwrap_or_default(), logon_id);
@@ -46,7 +46,7 @@ pub(super) fn read(event: &Fields) -> Reading {
     .into_reading(event)
 }
 
-fn file(event: &Fields) -> v1::File {
+fn file(event: &Fields<'_>) -> v1::File {
     // Sysmon writes `?` where a file has no version information.
     let version_text = |name| {
         event
