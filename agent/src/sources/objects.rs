@@ -3,6 +3,8 @@
 
 use std::ops::ControlFlow;
 
+use memchr::memchr3;
+
 use super::TextTime;
 use super::format::{Flow, Head, LogReader};
 use crate::source::Readings;
@@ -78,14 +80,19 @@ impl<O: ObjectReader> Objects<O> {
 
 impl<O: ObjectReader> LogReader for Objects<O> {
     fn bytes(&mut self, bytes: &[u8], time: &TextTime, into: &mut dyn Readings) -> Flow {
-        for byte in bytes {
+        let mut rest = bytes;
+        loop {
+            rest = self.cutter.plain_text(rest);
+            let Some((byte, behind)) = rest.split_first() else {
+                return ControlFlow::Continue(());
+            };
+            rest = behind;
             match self.cutter.byte(*byte) {
                 Found::Nothing => {}
                 Found::Object => self.reader.object(&self.cutter.object, time, into)?,
                 Found::Damaged(why) => into.unreadable(why)?,
             }
         }
-        ControlFlow::Continue(())
     }
 
     fn settle(&mut self, into: &mut dyn Readings) -> Flow {
@@ -101,6 +108,18 @@ impl<O: ObjectReader> LogReader for Objects<O> {
 }
 
 impl Cutter {
+    /// Takes what can only be the inside of a text, which most of an object is, at once; returns what is behind it.
+    fn plain_text<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.depth == 0 || !self.is_in_string || self.is_escaped || bytes.is_empty() {
+            return bytes;
+        }
+        let end = memchr3(b'"', b'\\', b'\n', bytes).unwrap_or(bytes.len());
+        let room = OBJECT_LIMIT - self.object.len();
+        self.object.extend_from_slice(&bytes[..end.min(room)]);
+        self.is_too_long |= end > room;
+        &bytes[end..]
+    }
+
     fn byte(&mut self, byte: u8) -> Found {
         let is_line_start = self.is_line_start;
         // Behind damage the next object may stand indented in a list.
@@ -232,19 +251,29 @@ impl Cutter {
 
 /// The first whole object of a file that begins with `head`; `None` where there is none.
 pub(crate) fn first_object(head: &Head<'_>) -> Option<serde_json::Value> {
+    let first = objects_in(head, 1).pop()?;
+    serde_json::from_slice(&first).ok()
+}
+
+/// The first whole objects of a file that begins with `head`, `most` at most.
+pub(crate) fn objects_in(head: &Head<'_>, most: usize) -> Vec<Vec<u8>> {
+    let mut objects = Vec::new();
     if !head.is_json() {
-        return None;
+        return objects;
     }
     let mut cutter = Cutter {
         is_line_start: true,
         ..Cutter::default()
     };
     for byte in head.bytes() {
+        if objects.len() == most {
+            break;
+        }
         if cutter.byte(*byte) == Found::Object {
-            return serde_json::from_slice(&cutter.object).ok();
+            objects.push(cutter.object.clone());
         }
     }
-    None
+    objects
 }
 
 #[cfg(test)]
