@@ -18,6 +18,7 @@ pub mod sudo;
 pub mod syslog;
 mod unmanaged;
 pub mod windows;
+pub mod windows_json;
 mod zipped;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ pub use stamp::TextTime;
 use format::Format;
 
 /// Every format that this version reads. A file is the first one that recognises its beginning.
-pub static FORMATS: [&Format; 10] = [
+pub static FORMATS: [&Format; 11] = [
     &evtx::FORMAT,
     &intune::FORMAT,
     &santa::JSON,
@@ -39,4 +40,5 @@ pub static FORMATS: [&Format; 10] = [
     &sudo::io_log::FORMAT,
     &sudo::logfile::FORMAT,
     &syslog::FORMAT,
+    &windows_json::FORMAT,
 ];

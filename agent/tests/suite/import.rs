@@ -1,5 +1,6 @@
 //! Import reading: what a file is, what it holds, and what is refused.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use epm_agent::import::summary::{Counter, Summary};
 use epm_agent::import::{self, ImportError, Options, Refusal};
 use epm_agent::source::{ProcessKey, Reading, Readings, Verdict};
 use epm_agent::sources::syslog;
+use epm_proto::v1::record::Body;
 use epm_proto::v1::{AccountClass, SensorKind};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -89,34 +91,146 @@ fn every_event_log_of_the_reference_counts_as_the_truth_does() {
         return;
     };
     for row in reference::truth(&folder, ".evtx") {
+        counts_as_the_truth(&folder, &row);
+    }
+}
+
+#[test]
+fn every_json_file_of_windows_events_counts_as_the_truth_does() {
+    let Some(folder) = reference::folder() else {
+        return;
+    };
+    let mut files = 0;
+    for row in reference::truth(&folder, ".json") {
+        if ["4688", "sysmon1"]
+            .iter()
+            .all(|sensor| row[sensor].is_null())
+        {
+            continue;
+        }
+        let summary = counts_as_the_truth(&folder, &row);
+        assert_eq!(Some(summary.unreadable), row["unreadable"].as_u64());
+        let starts = [&summary.security_4688, &summary.sysmon_1];
+        let starts: u64 = starts
+            .into_iter()
+            .flatten()
+            .map(|starts| starts.records)
+            .sum();
+        let skipped: u64 = summary.skipped.values().sum();
+        assert_eq!(
+            Some(starts + skipped),
+            row["records"].as_u64(),
+            "{}",
+            summary.file
+        );
+        files += 1;
+    }
+    assert_eq!(files, 85, "the truth counts 85 such files");
+}
+
+fn counts_as_the_truth(folder: &Path, row: &Value) -> Summary {
+    let file = row["file"].as_str().expect("a row names its file");
+    let summary = summary(&folder.join(file)).expect("the file is read");
+    let truth = |sensor: &str, key: &str| row[sensor][key].as_u64().unwrap_or_default();
+    let starts = summary.security_4688.clone().unwrap_or_default();
+    assert_eq!(starts.records, truth("4688", "total"), "{file}");
+    assert_eq!(starts.elevations, truth("4688", "elevated"), "{file}");
+    assert_eq!(starts.by_user, truth("4688", "elevated_user"), "{file}");
+    assert_eq!(
+        starts.by_service,
+        truth("4688", "elevated_service"),
+        "{file}"
+    );
+    let undecided = truth("4688", "undecided_1936_no_label");
+    assert_eq!(starts.undecided, undecided, "{file}");
+    let starts = summary.sysmon_1.clone().unwrap_or_default();
+    assert_eq!(starts.records, truth("sysmon1", "total"), "{file}");
+    assert_eq!(starts.elevations, truth("sysmon1", "elevated"), "{file}");
+    assert_eq!(starts.by_user, truth("sysmon1", "elevated_user"), "{file}");
+    assert_eq!(
+        starts.by_service,
+        truth("sysmon1", "elevated_service"),
+        "{file}"
+    );
+    let pairs = row["same_process_in_both"]["elevated_pairs"].as_u64();
+    assert_eq!(summary.same_process, pairs.unwrap_or_default(), "{file}");
+    summary
+}
+
+#[test]
+fn an_event_log_and_the_same_events_as_json_give_the_same_observations() {
+    let Some(folder) = reference::folder() else {
+        return;
+    };
+    let mut twins = 0;
+    for row in reference::truth(&folder, ".evtx") {
         let file = row["file"].as_str().expect("a row names its file");
-        let summary = summary(&folder.join(file)).expect("the log is read");
-        let starts = summary.security_4688.unwrap_or_default();
-        let truth = |sensor: &str, key: &str| row[sensor][key].as_u64().unwrap_or_default();
-        assert_eq!(starts.records, truth("4688", "total"), "{file}");
-        assert_eq!(starts.elevations, truth("4688", "elevated"), "{file}");
-        assert_eq!(starts.by_user, truth("4688", "elevated_user"), "{file}");
-        assert_eq!(
-            starts.by_service,
-            truth("4688", "elevated_service"),
-            "{file}"
-        );
-        assert_eq!(
-            starts.undecided,
-            truth("4688", "undecided_1936_no_label"),
-            "{file}"
-        );
-        let starts = summary.sysmon_1.unwrap_or_default();
-        assert_eq!(starts.records, truth("sysmon1", "total"), "{file}");
-        assert_eq!(starts.elevations, truth("sysmon1", "elevated"), "{file}");
-        assert_eq!(starts.by_user, truth("sysmon1", "elevated_user"), "{file}");
-        assert_eq!(
-            starts.by_service,
-            truth("sysmon1", "elevated_service"),
-            "{file}"
-        );
-        let pairs = row["same_process_in_both"]["elevated_pairs"].as_u64();
-        assert_eq!(summary.same_process, pairs.unwrap_or_default(), "{file}");
+        let twin = file
+            .replacen("evtx/", "sysmon-json/", 1)
+            .replace(".evtx", ".json");
+        if !folder.join(&twin).is_file() {
+            continue;
+        }
+        let read = |file: &str| {
+            let mut counted = Counted::default();
+            import::read_file(&folder.join(file), &options(), &mut |_| {}, &mut counted)
+                .expect("the file is read");
+            assert!(
+                counted.readings.iter().all(|reading| {
+                    let observation = reading.observation.as_ref();
+                    observation.is_none_or(|seen| seen.source_key.is_some())
+                }),
+                "an observation of {file} has no key"
+            );
+            counted
+                .readings
+                .into_iter()
+                .map(without_trailing_blanks)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(read(file), read(&twin), "{file}");
+        twins += 1;
+    }
+    assert_eq!(twins, 44, "the reference holds 44 events in both forms");
+}
+
+// Whoever made the JSON of the reference took blanks from the ends of its texts.
+fn without_trailing_blanks(mut reading: Reading) -> Reading {
+    let body = reading.observation.as_mut().map(|seen| &mut seen.body);
+    if let Some(Body::Elevation(elevation)) = body {
+        let file = elevation.file.iter_mut().map(|file| &mut file.arguments);
+        let process = elevation.process.iter_mut();
+        for text in file.chain(process.map(|process| &mut process.parent_arguments)) {
+            text.truncate(text.trim_end().len());
+        }
+    }
+    reading
+}
+
+#[test]
+fn no_two_events_of_the_reference_share_a_key() {
+    let Some(folder) = reference::folder() else {
+        return;
+    };
+    for row in reference::truth(&folder, "") {
+        let file = row["file"].as_str().expect("a row names its file");
+        if ["4688", "sysmon1"]
+            .iter()
+            .all(|sensor| row[sensor].is_null())
+            || file == "*TOTAL*"
+        {
+            continue;
+        }
+        let mut counted = Counted::default();
+        import::read_file(&folder.join(file), &options(), &mut |_| {}, &mut counted)
+            .expect("the file is read");
+        let observations = counted
+            .readings
+            .iter()
+            .filter_map(|reading| reading.observation.as_ref());
+        let keys: Vec<_> = observations.filter_map(|seen| seen.source_key).collect();
+        let distinct: HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "{file}");
     }
 }
 

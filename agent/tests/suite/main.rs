@@ -19,3 +19,4 @@ mod sudo_log_server;
 mod tenant;
 mod uplink;
 mod windows;
+mod windows_json;
