@@ -1,5 +1,6 @@
 //! Where elevations come from: one small file a format, all behind [`mod@format`].
 
+mod command;
 mod digest;
 pub mod evtx;
 pub mod format;

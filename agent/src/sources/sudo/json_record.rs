@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use crate::source::{Observation, Reading, Verdict};
 
+use super::super::command::{file_name, joined};
 use super::super::runs::{Start, Starts};
 use super::super::unmanaged::{exit_of, reading_of};
 use super::seen_by;
-use super::text_record::file_name;
 
 /// What is read of a record; everything else in it is passed over.
 #[derive(Debug, Default, Deserialize)]
@@ -191,8 +191,7 @@ impl Record {
     // Arguments behind the program, quoted where a blank or a quote would hide where one ends.
     fn arguments(&self) -> String {
         let arguments = self.runargv.as_deref().unwrap_or_default();
-        let quoted: Vec<String> = arguments.iter().skip(1).map(|text| quoted(text)).collect();
-        quoted.join(" ")
+        joined(arguments.iter().skip(1))
     }
 
     fn elevation(&self, user: &str, command: &str) -> v1::Elevation {
@@ -279,12 +278,4 @@ fn uuid_key(uuid: &str, kind: &[u8]) -> SourceKey {
 
 fn millis(micros: i64) -> Option<u64> {
     u64::try_from(micros).ok().map(|micros| micros / 1_000)
-}
-
-fn quoted(text: &str) -> String {
-    let is_plain = |character: char| !character.is_whitespace() && !"'\"\\".contains(character);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -5,6 +5,7 @@ use epm_proto::v1;
 
 use crate::source::{Observation, Reading, Readings, Verdict};
 
+use super::super::command::file_name;
 use super::super::format::Flow;
 use super::super::runs::{Occurrences, Start, Starts};
 use super::super::unmanaged::{exit_of, reading_of};
@@ -216,9 +217,4 @@ fn elevation(record: &TextRecord<'_>, message: Message) -> v1::Elevation {
         repeat_count: record.repeat_count,
         ..v1::Elevation::default()
     }
-}
-
-/// The last part of a path.
-pub(super) fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
 }
