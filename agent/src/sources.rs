@@ -1,5 +1,6 @@
 //! Where elevations come from: one small file a format, all behind [`mod@format`].
 
+pub mod audit;
 mod command;
 mod digest;
 pub mod evtx;
@@ -17,6 +18,7 @@ pub mod simulated;
 mod stamp;
 pub mod sudo;
 pub mod syslog;
+mod tools;
 mod unmanaged;
 pub mod windows;
 pub mod windows_json;
@@ -32,6 +34,7 @@ use format::Format;
 /// Every format that this version reads. A file is the first one that recognises its beginning.
 pub static FORMATS: [&Format; 11] = [
     &evtx::FORMAT,
+    &audit::FORMAT,
     &intune::FORMAT,
     &santa::JSON,
     &santa::TEXT,

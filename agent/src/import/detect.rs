@@ -73,13 +73,18 @@ pub(crate) fn detect(head: &[u8]) -> Result<&'static Format, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::{evtx, intune, sudo, syslog};
+    use crate::sources::{audit, evtx, intune, sudo, syslog};
 
     #[test]
     fn each_format_is_known_by_its_content() {
-        let cases: [(&[u8], &'static Format); 11] = [
+        let cases: [(&[u8], &'static Format); 13] = [
             (b"ElfFile\0\0\0", &evtx::FORMAT),
             (b"Nov 23 05:29:20 h sshd[1]: x\n", &syslog::FORMAT),
+            (b"type=SYSCALL msg=audit(1.0:2): a", &audit::FORMAT),
+            (
+                b"rest of a line\nnode=h type=CWD msg=audit(1.0:2): a",
+                &audit::FORMAT,
+            ),
             (
                 b"rest of a line\n2026-11-23T05:29:20Z h sudo: x\n",
                 &syslog::FORMAT,
@@ -139,7 +144,7 @@ mod tests {
             (b"{\"Event\": {}}", Refusal::OtherJson),
             (b"{}", Refusal::OtherJson),
             (b"{", Refusal::OtherJson),
-            (b"type=SYSCALL msg=audit(1:2): a", Refusal::Unknown),
+            (b"type=SYSCALL msg=audit(x): a", Refusal::Unknown),
             (b"\xff\xfe\x00\x01random", Refusal::Unknown),
             (b"\n\n\n", Refusal::Unknown),
         ];

@@ -3,8 +3,10 @@
 
 use crate::source::Readings;
 
+use super::audit::{self, Audit};
 use super::format::Flow;
 use super::sudo::lines::SudoLines;
+use super::tools::{ToolLines, doas, pkexec, su};
 
 /// One message of a program, whichever log it stands in.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) observed_at_us: Option<i64>,
     /// The program with its process id (`sudo[123]`).
     pub(crate) tag: &'a [u8],
+    /// Its process id; zero where the log does not say.
+    pub(crate) pid: u64,
     /// What the program wrote.
     pub(crate) message: &'a [u8],
     /// How many identical messages the entry stands for.
@@ -43,6 +47,11 @@ impl Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     Sudo,
+    Su,
+    Pkexec,
+    Doas,
+    /// Whatever passes records of the audit log on.
+    Audit,
 }
 
 impl Program {
@@ -53,21 +62,42 @@ impl Program {
         match name {
             // Where sudo-rs is called sudo, the older program is called sudo.ws.
             b"sudo" | b"sudo-rs" | b"sudo.ws" | b"sudoedit" => Some(Program::Sudo),
+            b"su" => Some(Program::Su),
+            b"pkexec" => Some(Program::Pkexec),
+            b"doas" => Some(Program::Doas),
+            b"kernel" | b"audit" | b"audispd" | b"auditd" => Some(Program::Audit),
             _ => None,
         }
     }
+}
+
+/// The process id in a tag such as `su[123]`; zero where there is none.
+pub(crate) fn pid_of(tag: &[u8]) -> u64 {
+    let text = std::str::from_utf8(tag).unwrap_or_default();
+    let digits = text
+        .rsplit_once('[')
+        .and_then(|(_, rest)| rest.strip_suffix(']'));
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// The readers of all programs, for one log.
 #[derive(Debug)]
 pub(crate) struct Programs {
     sudo: SudoLines,
+    su: ToolLines,
+    pkexec: ToolLines,
+    doas: ToolLines,
+    audit: Audit,
 }
 
 impl Programs {
     pub(crate) fn new(log: Log) -> Self {
         Self {
             sudo: SudoLines::new(log),
+            su: ToolLines::new(su::TOOL, log),
+            pkexec: ToolLines::new(pkexec::TOOL, log),
+            doas: ToolLines::new(doas::TOOL, log),
+            audit: Audit::default(),
         }
     }
 
@@ -80,11 +110,22 @@ impl Programs {
     ) -> Flow {
         match program {
             Program::Sudo => self.sudo.entry(entry, into),
+            Program::Su => self.su.entry(entry, into),
+            Program::Pkexec => self.pkexec.entry(entry, into),
+            Program::Doas => self.doas.entry(entry, into),
+            Program::Audit => match audit::in_message(entry.message) {
+                Some(record) => self.audit.record(entry.host, &record, into),
+                None => into.skipped("other_program"),
+            },
         }
     }
 
     /// Nothing more came for a while: messages that were held back are whole.
     pub(crate) fn settle(&mut self, into: &mut dyn Readings) -> Flow {
-        self.sudo.settle(into)
+        self.sudo.settle(into)?;
+        self.su.settle(into)?;
+        self.pkexec.settle(into)?;
+        self.doas.settle(into)?;
+        self.audit.settle(into)
     }
 }

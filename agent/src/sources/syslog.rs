@@ -8,7 +8,7 @@ use crate::source::Readings;
 
 use super::format::{self, Flow, Format};
 use super::lines::{LineReader, Lines};
-use super::programs::{Entry, Log, Program, Programs};
+use super::programs::{Entry, Log, Program, Programs, pid_of};
 use super::stamp::{self, Stamp, TextTime};
 
 /// A system log as text.
@@ -46,11 +46,13 @@ impl LineReader for Syslog {
             return into.skipped("other_program");
         };
         let (message, repeat_count) = repeated(header.message);
+        let tag = header.tag.written();
         let entry = Entry {
             host: &String::from_utf8_lossy(header.host),
             stamp: header.stamp.text,
             observed_at_us: header.stamp.resolve(time),
-            tag: &header.tag.written(),
+            tag: &tag,
+            pid: pid_of(&tag),
             message,
             repeat_count,
         };

@@ -86,6 +86,83 @@ fn every_sudo_file_of_the_reference_counts_as_the_truth_does() {
 }
 
 #[test]
+fn every_file_of_linux_in_the_reference_counts_as_the_truth_does() {
+    let Some(folder) = reference::folder() else {
+        return;
+    };
+    let mut total = [0; 8];
+    let mut files = 0;
+    for row in reference::truth(&folder, "") {
+        let file = row["file"].as_str().expect("a row names its file");
+        if !file.starts_with("linux-auth/") || row["counts"].is_null() {
+            continue;
+        }
+        let summary = summary(&folder.join(file)).expect("the file is read");
+        let counted = counted_on_linux(&summary);
+        assert_eq!(counted, true_counts(&row["counts"]), "{file}");
+        assert_eq!(summary.unreadable, 0, "{file}");
+        assert_eq!((summary.su, summary.doas), (None, None), "{file}");
+        for (sum, count) in total.iter_mut().zip(counted) {
+            *sum += count;
+        }
+        files += 1;
+    }
+    assert_eq!(files, 16, "the truth counts sixteen files");
+    let rows = reference::truth(&folder, "*TOTAL*");
+    let linux = &rows.first().expect("a row of totals")["linux"];
+    let mut of_all = true_counts(linux);
+    // The totals leave out the JSON event log, which has no lines.
+    let json = reference::truth(&folder, "sudo-event-json.log");
+    let json = true_counts(&json.first().expect("a row")["counts"]);
+    for (sum, count) in of_all.iter_mut().zip(json) {
+        *sum += count;
+    }
+    assert_eq!(total, of_all);
+}
+
+// sudo's commands, as root and refused; pkexec as root; starts that the audit log saw, elevated ones, and sudo's own
+// records of it, refused ones.
+fn counted_on_linux(summary: &Summary) -> [u64; 8] {
+    let runs = |runs: &Option<epm_agent::import::summary::Runs>| runs.clone().unwrap_or_default();
+    let (sudo, audit) = (runs(&summary.sudo), runs(&summary.audit));
+    let commands = runs(&summary.audit_user_cmd);
+    let pkexec = runs(&summary.pkexec);
+    [
+        sudo.records,
+        sudo.elevations,
+        sudo.denied,
+        pkexec.elevations,
+        audit.records,
+        audit.elevations,
+        commands.records + commands.denied,
+        commands.denied,
+    ]
+}
+
+fn true_counts(counts: &Value) -> [u64; 8] {
+    let sum = |keys: &[&str]| -> u64 {
+        keys.iter()
+            .map(|key| counts[*key].as_u64().unwrap_or_default())
+            .sum()
+    };
+    let commands = sum(&["audit_USER_CMD"]);
+    [
+        sum(&["sudo_command", "sudo_json_accept", "sudo_io_log"]),
+        sum(&[
+            "sudo_as_root",
+            "sudo_json_accept_as_root",
+            "sudo_io_log_as_root",
+        ]),
+        sum(&["sudo_denied", "sudo_json_reject"]),
+        sum(&["pkexec_as_root"]),
+        sum(&["audit_execve"]),
+        sum(&["audit_execve_euid0_real_auid"]),
+        commands,
+        commands - sum(&["audit_user_cmd_success"]),
+    ]
+}
+
+#[test]
 fn every_event_log_of_the_reference_counts_as_the_truth_does() {
     let Some(folder) = reference::folder() else {
         return;

@@ -23,6 +23,7 @@ const CONTINUED: &[u8] = b"(command continued) ";
 struct Held {
     host: String,
     tag: Vec<u8>,
+    pid: u64,
     user: Vec<u8>,
     stamp: Vec<u8>,
     observed_at_us: Option<i64>,
@@ -73,6 +74,7 @@ impl SudoLines {
         self.held.push_back(Held {
             host: entry.host.to_owned(),
             tag: entry.tag.to_vec(),
+            pid: entry.pid,
             user: user.to_vec(),
             stamp: entry.stamp.to_vec(),
             observed_at_us: entry.observed_at_us,
@@ -114,6 +116,7 @@ impl SudoLines {
                 stamp: &held.stamp,
                 observed_at_us: held.observed_at_us,
                 tag: &held.tag,
+                pid: held.pid,
                 message: &held.message,
                 repeat_count: 1,
             },
@@ -128,6 +131,7 @@ fn record<'a>(entry: &Entry<'a>) -> TextRecord<'a> {
         stamp: entry.stamp,
         observed_at_us: entry.observed_at_us,
         tag: entry.tag,
+        pid: entry.pid,
         message: entry.message,
         repeat_count: entry.repeat_count,
     }

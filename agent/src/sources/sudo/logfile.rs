@@ -100,6 +100,7 @@ impl Log {
                 stamp: &held.stamp,
                 observed_at_us: held.observed_at_us,
                 tag: b"",
+                pid: 0,
                 message: &held.message,
                 repeat_count: 1,
             },

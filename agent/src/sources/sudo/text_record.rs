@@ -23,6 +23,8 @@ pub(super) struct TextRecord<'a> {
     pub(super) observed_at_us: Option<i64>,
     /// The line's tag with its process id (`sudo[123]`); empty where the log has none.
     pub(super) tag: &'a [u8],
+    /// sudo's process; zero where the log does not say.
+    pub(super) pid: u64,
     /// What sudo wrote, from the user on.
     pub(super) message: &'a [u8],
     /// How many identical messages the line stands for.
@@ -209,6 +211,9 @@ fn elevation(record: &TextRecord<'_>, message: Message) -> v1::Elevation {
             ..v1::File::default()
         }),
         process: Some(v1::Process {
+            // sudo starts the program or becomes it.
+            parent_pid: record.pid,
+            parent_path: if record.pid == 0 { "" } else { "sudo" }.to_owned(),
             working_directory: message.cwd,
             terminal: message.tty,
             process_guid: message.tsid,
