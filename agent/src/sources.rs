@@ -6,6 +6,7 @@ mod digest;
 pub mod evtx;
 pub mod format;
 pub mod intune;
+pub mod journal;
 mod lines;
 mod objects;
 mod principals;
@@ -32,7 +33,7 @@ pub use stamp::TextTime;
 use format::Format;
 
 /// Every format that this version reads. A file is the first one that recognises its beginning.
-pub static FORMATS: [&Format; 11] = [
+pub static FORMATS: [&Format; 12] = [
     &evtx::FORMAT,
     &audit::FORMAT,
     &intune::FORMAT,
@@ -43,6 +44,7 @@ pub static FORMATS: [&Format; 11] = [
     &sudo::event_json::FORMAT,
     &sudo::io_log::FORMAT,
     &sudo::logfile::FORMAT,
+    &journal::FORMAT,
     &syslog::FORMAT,
     &windows_json::FORMAT,
 ];

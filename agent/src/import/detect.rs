@@ -73,17 +73,23 @@ pub(crate) fn detect(head: &[u8]) -> Result<&'static Format, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::{audit, evtx, intune, sudo, syslog};
+    use crate::sources::{audit, evtx, intune, journal, sudo, syslog};
 
     #[test]
     fn each_format_is_known_by_its_content() {
-        let cases: [(&[u8], &'static Format); 13] = [
+        let cases: [(&[u8], &'static Format); 16] = [
             (b"ElfFile\0\0\0", &evtx::FORMAT),
             (b"Nov 23 05:29:20 h sshd[1]: x\n", &syslog::FORMAT),
             (b"type=SYSCALL msg=audit(1.0:2): a", &audit::FORMAT),
             (
                 b"rest of a line\nnode=h type=CWD msg=audit(1.0:2): a",
                 &audit::FORMAT,
+            ),
+            (b"{\"__CURSOR\":\"s=1\"}\n", &journal::FORMAT),
+            (b"\x1e{\"__CURSOR\":\"s=1\"}\n", &journal::FORMAT),
+            (
+                b"{\n\t\"__REALTIME_TIMESTAMP\" : \"1\"\n}\n",
+                &journal::FORMAT,
             ),
             (
                 b"rest of a line\n2026-11-23T05:29:20Z h sudo: x\n",

@@ -12,6 +12,8 @@ use crate::source::Readings;
 /// Reading stops when whoever takes the readings asks for it; `?` on this is how.
 pub type Flow = ControlFlow<()>;
 
+/// What a sequence of JSON texts has in front of each (RFC 7464).
+pub(crate) const RECORD_SEPARATOR: u8 = 0x1e;
 /// Lines that may come before the first one that shows the format, such as the rest of a cut line.
 const LINES_LOOKED_AT: usize = 64;
 /// Bytes given to a reader at once.
@@ -125,7 +127,9 @@ impl<'a> Head<'a> {
     /// Whether it begins as JSON does.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        matches!(self.bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+        let is_before = |byte: &&u8| byte.is_ascii_whitespace() || **byte == RECORD_SEPARATOR;
+        let first = self.bytes.iter().find(|byte| !is_before(byte));
+        matches!(first, Some(b'{' | b'['))
     }
 
     /// The first lines without their ends; none where it is JSON.

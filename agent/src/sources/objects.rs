@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use memchr::memchr3;
 
 use super::TextTime;
-use super::format::{Flow, Head, LogReader};
+use super::format::{Flow, Head, LogReader, RECORD_SEPARATOR};
 use crate::source::Readings;
 
 /// Largest object that is kept, in bytes. The longest Windows events are some hundred thousand.
@@ -122,8 +122,10 @@ impl Cutter {
 
     fn byte(&mut self, byte: u8) -> Found {
         let is_line_start = self.is_line_start;
-        // Behind damage the next object may stand indented in a list.
-        let is_indent = is_line_start && self.is_lost && matches!(byte, b' ' | b'\t');
+        // Behind damage the next object may stand indented in a list. A sequence of texts (RFC 7464) has a separator in
+        // front of each.
+        let is_indent = is_line_start
+            && (byte == RECORD_SEPARATOR || self.is_lost && matches!(byte, b' ' | b'\t'));
         self.is_line_start = byte == b'\n' || is_indent;
         if self.depth > 0 {
             // An object that is printed over several lines indents what is in it.
@@ -163,7 +165,8 @@ impl Cutter {
             b'{' => self.begin(),
             b'"' if self.is_wrapped => self.is_in_string = true,
             b'}' => self.is_wrapped = false,
-            b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' | 0xef | 0xbb | 0xbf => {}
+            b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' | RECORD_SEPARATOR | 0xef | 0xbb
+            | 0xbf => {}
             _ if self.is_wrapped => {}
             _ => {
                 self.is_lost = true;

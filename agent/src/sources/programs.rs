@@ -120,6 +120,16 @@ impl Programs {
         }
     }
 
+    /// Hands on what a record of the audit log says that `host` wrote.
+    pub(crate) fn audit_record(
+        &mut self,
+        host: &str,
+        record: &[u8],
+        into: &mut dyn Readings,
+    ) -> Flow {
+        self.audit.record(host, record, into)
+    }
+
     /// Nothing more came for a while: messages that were held back are whole.
     pub(crate) fn settle(&mut self, into: &mut dyn Readings) -> Flow {
         self.sudo.settle(into)?;
