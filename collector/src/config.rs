@@ -48,6 +48,8 @@ pub struct Config {
     pub max_delay: Duration,
     /// First and longest wait before an append is tried again because the disk is full.
     pub full_backoff: (Duration, Duration),
+    /// How long an append may take before the collector says that it is not ready. It goes on waiting.
+    pub append_patience: Duration,
     /// How often a silent connection is asked whether it lives.
     pub keepalive_interval: Duration,
     /// How long it may take to answer.
@@ -72,6 +74,8 @@ impl Default for Config {
             takeover_timeout: Duration::from_secs(10),
             max_delay: Duration::from_secs(2),
             full_backoff: (Duration::from_millis(100), Duration::from_secs(5)),
+            // A disk in trouble or an election of another leader; more is an outage.
+            append_patience: Duration::from_secs(5),
             // Half of the idle time after which common NAT devices forget a connection.
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),

@@ -4,7 +4,9 @@
 //! at two million small records a second, on two shared cores with the log in the page cache. It must not decode a body,
 //! and must not write.
 
-use epm_event_log::{Entry, EntryKind, EventLog, LogError, PartitionId};
+use std::time::Duration;
+
+use epm_event_log::{Entry, EntryKind, EventLog, LogError, LogFuture, PartitionId};
 use epm_proto::head::RecordHead;
 use epm_proto::ids::{AgentId, Epoch};
 use epm_proto::v1;
@@ -14,6 +16,8 @@ use crate::positions::Positions;
 
 /// Bytes read at a time: large enough that the call costs nothing, small enough to yield often.
 const READ_BYTES: usize = 4 << 20;
+/// Wait before a log that does not answer is asked again: short beside the time that its request took.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Fills `positions` from the log. Returns the entries that were read.
 pub(crate) async fn recover(log: &dyn EventLog, positions: &Positions) -> Result<u64, LogError> {
@@ -29,11 +33,11 @@ async fn recover_partition(
     partition: PartitionId,
     positions: &Positions,
 ) -> Result<u64, LogError> {
-    let bounds = log.bounds(partition).await?;
+    let bounds = patiently(|| log.bounds(partition)).await?;
     let mut next = bounds.start;
     let mut read = 0;
     while next < bounds.end {
-        let batch = match log.read(partition, next, READ_BYTES).await {
+        let batch = match patiently(|| log.read(partition, next, READ_BYTES)).await {
             Ok(batch) => batch,
             // Retention went on meanwhile.
             Err(LogError::Trimmed { start, .. }) if start > next => {
@@ -55,6 +59,20 @@ async fn recover_partition(
     Ok(read)
 }
 
+/// Asks the log again for as long as it says that this may help: agents wait meanwhile, and keep their records.
+async fn patiently<'a, T>(ask: impl Fn() -> LogFuture<'a, T>) -> Result<T, LogError> {
+    loop {
+        match ask().await {
+            Err(error) if error.is_retryable() => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "the log is asked again");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 fn recover_entry(entry: &Entry, positions: &Positions) {
     match entry.kind {
         EntryKind::Record => {
@@ -72,6 +90,6 @@ fn recover_entry(entry: &Entry, positions: &Positions) {
                 positions.recover(agent_id, Epoch(rejected.epoch), rejected.sequence);
             }
         }
-        EntryKind::Unknown(_) => {}
+        EntryKind::Foreign(_) | EntryKind::Unknown(_) => {}
     }
 }

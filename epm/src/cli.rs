@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use epm_agent::sources::simulated::MAX_DEVICES;
 
+use crate::event_log::LogPlace;
+
 const QUICK_START: &str = "\
 Quick start:
   1. epm demo                             a simulated fleet, reports at http://127.0.0.1:8080/
@@ -103,6 +105,9 @@ pub struct ServeArgs {
     /// Folder that holds the event log and the tables
     #[arg(long, env = "EPM_DATA", hide_env = true, value_name = "DIR")]
     pub data: PathBuf,
+    /// Event log elsewhere than in the data folder: kafka://BROKER:9092/TOPIC?OPTION=VALUE, or a folder
+    #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR|URL", value_parser = LogPlace::parse)]
+    pub log: Option<LogPlace>,
     /// Address of the console and the REST interface
     #[arg(long, env = "EPM_HTTP", hide_env = true, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub http: SocketAddr,
@@ -114,9 +119,9 @@ pub struct ServeArgs {
 /// `epm collector`.
 #[derive(Args, Clone, Debug)]
 pub struct CollectorArgs {
-    /// Folder of the event log
-    #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR")]
-    pub log: PathBuf,
+    /// Event log: a folder, or a topic as kafka://BROKER:9092/TOPIC?OPTION=VALUE
+    #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR|URL", value_parser = LogPlace::parse)]
+    pub log: LogPlace,
     /// Address that agents deliver to
     #[arg(long, env = "EPM_GRPC", hide_env = true, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = address)]
     pub grpc: SocketAddr,
@@ -125,9 +130,9 @@ pub struct CollectorArgs {
 /// `epm processor`.
 #[derive(Args, Clone, Debug)]
 pub struct ProcessorArgs {
-    /// Folder of the event log
-    #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR")]
-    pub log: PathBuf,
+    /// Event log: a folder, or a topic as kafka://BROKER:9092/TOPIC?OPTION=VALUE
+    #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR|URL", value_parser = LogPlace::parse)]
+    pub log: LogPlace,
     /// Folder of the tables
     #[arg(long, env = "EPM_TABLES", hide_env = true, value_name = "DIR")]
     pub tables: PathBuf,
@@ -150,6 +155,9 @@ pub struct StoresArgs {
     /// Data folder of a server that is not running; holds log/ and tables/
     #[arg(long, env = "EPM_DATA", hide_env = true, value_name = "DIR")]
     pub data: PathBuf,
+    /// Event log elsewhere than in the data folder: kafka://BROKER:9092/TOPIC?OPTION=VALUE, or a folder
+    #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR|URL", value_parser = LogPlace::parse)]
+    pub log: Option<LogPlace>,
 }
 
 /// Formats of a report.

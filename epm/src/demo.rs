@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::cli::DemoArgs;
 use crate::data_folder::DataFolder;
+use crate::event_log::{LogPlace, open_to_append};
 use crate::failure::Failure;
 use crate::fleet::{FleetRun, Progress};
 use crate::listeners::bind;
@@ -43,7 +44,11 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Failure> {
         .clone()
         .or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
     let folder = DataFolder::open(&root.unwrap_or_default())?;
-    let mut server = Server::start(&folder, http, grpc)?;
+    let place = LogPlace::Folder(folder.log());
+    let Some(log) = open_to_append(&place, &stop).await? else {
+        return Ok(());
+    };
+    let mut server = Server::start(&folder, log, http, grpc)?;
     say(format_args!(
         "EPM demo: {} simulated devices, {} days of history",
         args.devices, args.days

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod data_folder;
 mod demo;
+pub mod event_log;
 pub mod failure;
 mod fleet;
 pub mod listeners;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use epm_event_log::{EmbeddedConfig, EmbeddedLog, EventLog, LogError};
+use epm_event_log::EventLog;
 use epm_query_api::http::metrics::SharedRegistry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -101,9 +101,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts every role on `folder`. The listeners are bound, so that nothing was opened where one was not to be had.
+    /// Starts every role on `folder` and `log`. The listeners are bound, so that nothing was opened where one was not to be
+    /// had.
     pub(crate) fn start(
         folder: &DataFolder,
+        log: Arc<dyn EventLog>,
         http: TcpListener,
         grpc: TcpListener,
     ) -> Result<Self, Failure> {
@@ -113,7 +115,6 @@ impl Server {
                 .map_err(|error| Failure::because("an address cannot be read", &error))
         };
         let (http_address, grpc_address) = (address(&http)?, address(&grpc)?);
-        let log = open_log(&folder.log())?;
         let tables = folder_url(&folder.tables())?;
         let registry = new_registry();
         let processor = {
@@ -180,23 +181,6 @@ pub(crate) fn query_api(tables: &Url, listener: TcpListener, registry: &SharedRe
 /// Metrics of one process.
 pub(crate) fn new_registry() -> SharedRegistry {
     Arc::new(Mutex::new(prometheus_client::registry::Registry::default()))
-}
-
-/// The event log in `folder`, for appending.
-pub(crate) fn open_log(folder: &Path) -> Result<Arc<dyn EventLog>, Failure> {
-    match EmbeddedLog::open(folder, EmbeddedConfig::default()) {
-        Ok(log) => Ok(Arc::new(log)),
-        Err(error) => Err(log_failure(&error)),
-    }
-}
-
-/// What a log that cannot be opened means for the command.
-pub(crate) fn log_failure(error: &LogError) -> Failure {
-    let code = match error {
-        LogError::Locked { .. } => ExitCode::InUse,
-        _ => ExitCode::DataFolder,
-    };
-    Failure::because("the event log cannot be opened", error).with(code, "")
 }
 
 /// The address of a local folder.

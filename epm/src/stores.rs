@@ -3,15 +3,17 @@
 use epm_processor::{Config, Verification};
 
 use crate::cli::StoresArgs;
-use crate::data_folder::{DataFolder, log_below};
+use crate::data_folder::{DataFolder, log_below, tables_below};
+use crate::event_log::{LogPlace, open_to_examine};
 use crate::failure::{ExitCode, Failure};
-use crate::server::{folder_url, open_log};
+use crate::server::folder_url;
 use crate::terminal::say;
 
 /// Folds the log again and compares.
 pub(crate) async fn verify(args: StoresArgs) -> Result<(), Failure> {
     let folder = existing(&args)?;
-    let log = open_log(&folder.log())?;
+    let place = args.log.unwrap_or_else(|| LogPlace::Folder(folder.log()));
+    let log = open_to_examine(&place).await?;
     let config = Config::new(folder_url(&folder.tables())?);
     let found = epm_processor::verify(config, &*log)
         .await
@@ -58,7 +60,8 @@ fn print(found: &Verification) {
 /// Replaces the tables.
 pub(crate) async fn rebuild(args: StoresArgs) -> Result<(), Failure> {
     let folder = existing(&args)?;
-    let log = open_log(&folder.log())?;
+    let place = args.log.unwrap_or_else(|| LogPlace::Folder(folder.log()));
+    let log = open_to_examine(&place).await?;
     let config = Config::new(folder_url(&folder.tables())?);
     let rebuilt = epm_processor::rebuild(config, &*log)
         .await
@@ -81,12 +84,16 @@ pub(crate) async fn rebuild(args: StoresArgs) -> Result<(), Failure> {
 
 /// The data folder, which must be one already: these commands make none.
 fn existing(args: &StoresArgs) -> Result<DataFolder, Failure> {
-    if log_below(&args.data).is_dir() {
+    let (needed, what) = match args.log {
+        None => (log_below(&args.data), "no event log"),
+        Some(_) => (tables_below(&args.data), "no folder of tables"),
+    };
+    if needed.is_dir() {
         return DataFolder::open(&args.data);
     }
     Err(Failure::new(
         ExitCode::DataFolder,
-        format!("--data {}: there is no event log", args.data.display()),
+        format!("--data {}: there is {what}", args.data.display()),
         "Name the data folder of a server.",
     ))
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId(pub u32);
 
-/// A position in a partition, from 0.
+/// A position in a partition. Later entries have greater ones; they need not begin at 0, and some may have no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Offset(pub u64);
 
@@ -17,8 +17,61 @@ pub enum EntryKind {
     Record,
     /// A `v1::RejectedRecord`: what the collector refused.
     Rejected,
+    /// What no collector wrote: found in a log that other programs can write to. It is read like any entry, so that it
+    /// is counted and the partition goes on.
+    Foreign(Foreign),
     /// A kind that a newer version wrote.
     Unknown(u8),
+}
+
+/// Why an entry is not a collector's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Foreign {
+    /// It has no key.
+    NoKey,
+    /// Its key is not an agent's id.
+    WrongKey,
+    /// Nothing says what kind of entry it is, or not in words that are understood.
+    NoKind,
+    /// It has no payload: a tombstone.
+    NoPayload,
+    /// Its payload is larger than the log takes.
+    TooLarge,
+    /// Its bytes do not verify however often they are fetched, or are compressed in a way that is not opened here: it
+    /// stands for everything up to the next entry.
+    Unreadable,
+}
+
+impl Foreign {
+    const ALL: [Self; 6] = [
+        Self::NoKey,
+        Self::WrongKey,
+        Self::NoKind,
+        Self::NoPayload,
+        Self::TooLarge,
+        Self::Unreadable,
+    ];
+
+    /// What is wrong with it, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoKey => "no key",
+            Self::WrongKey => "a key that is not an agent's id",
+            Self::NoKind => "no header that says what kind of entry it is",
+            Self::NoPayload => "no payload",
+            Self::TooLarge => "a payload larger than the log takes",
+            Self::Unreadable => {
+                "bytes that do not verify, or that another compression than gzip, snappy or lz4 hides"
+            }
+        }
+    }
+
+    /// Numbers of kinds from the top, so that a copy in segment files stays what it is.
+    fn number(self) -> u8 {
+        let at = Self::ALL.iter().position(|reason| *reason == self);
+        u8::MAX - at.unwrap_or_default() as u8
+    }
 }
 
 impl EntryKind {
@@ -28,6 +81,7 @@ impl EntryKind {
         match self {
             Self::Record => 0,
             Self::Rejected => 1,
+            Self::Foreign(reason) => reason.number(),
             Self::Unknown(number) => number,
         }
     }
@@ -38,7 +92,10 @@ impl EntryKind {
         match number {
             0 => Self::Record,
             1 => Self::Rejected,
-            other => Self::Unknown(other),
+            other => Foreign::ALL
+                .into_iter()
+                .find(|reason| reason.number() == other)
+                .map_or(Self::Unknown(other), Self::Foreign),
         }
     }
 }
@@ -83,9 +140,9 @@ pub struct AppendReceipt {
 /// Entries read, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadBatch {
-    /// The entries.
+    /// The entries. None where only offsets without an entry lie before `next`.
     pub entries: Vec<Entry>,
-    /// Where to read on.
+    /// Where to read on; where reading began at the end of the log.
     pub next: Offset,
 }
 
@@ -96,4 +153,20 @@ pub struct Bounds {
     pub start: Offset,
     /// Offset after the last durable entry.
     pub end: Offset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_comes_back_from_its_number() {
+        for number in 0..=u8::MAX {
+            assert_eq!(EntryKind::from_number(number).number(), number);
+        }
+        for reason in Foreign::ALL {
+            let kind = EntryKind::Foreign(reason);
+            assert_eq!(EntryKind::from_number(kind.number()), kind);
+        }
+    }
 }

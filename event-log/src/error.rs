@@ -17,6 +17,15 @@ pub enum LogError {
         #[source]
         cause: Arc<std::io::Error>,
     },
+    /// Retry later: Kafka does not answer, or cannot do it just now.
+    #[error("Kafka is not available for {doing}")]
+    Unavailable {
+        /// What it was asked for.
+        doing: &'static str,
+        /// Its words.
+        #[source]
+        cause: Arc<BrokerError>,
+    },
     /// Refuse: the entry can never be appended.
     #[error("an entry of {bytes} bytes is larger than the log's limit of {limit}")]
     TooLarge {
@@ -35,6 +44,47 @@ pub enum LogError {
         asked: Offset,
         /// What there is.
         start: Offset,
+    },
+    /// Stop: Kafka refuses for a reason that does not pass by itself: rights, a topic that is gone, a producer that was
+    /// fenced.
+    #[error("Kafka refuses {doing}")]
+    Refused {
+        /// What it was asked for.
+        doing: &'static str,
+        /// Its words.
+        #[source]
+        cause: Arc<BrokerError>,
+    },
+    /// Stop: the topic is not there, and this use of it does not make it.
+    #[error(
+        "there is no topic {topic}: start the collector first, which makes it, or make it yourself"
+    )]
+    NoTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// Stop: the topic is not one that keeps what is acknowledged.
+    #[error("topic {topic} cannot be the event log: {misfits}")]
+    Unfit {
+        /// The topic.
+        topic: String,
+        /// Each setting with its value, what is needed and how to change it.
+        misfits: String,
+    },
+    /// Stop: a file or setting of the connection cannot be used.
+    #[error("Kafka cannot be used as configured: {0}")]
+    Configuration(String),
+    /// Stop: the log ends before a position that was read from it: it was made anew, or lost what it had confirmed.
+    #[error(
+        "partition {partition:?} ends at {end:?}, before {asked:?}, which was read from it: the topic was made anew or lost records. Restore it, or run `epm rebuild` to fold what there is"
+    )]
+    Shortened {
+        /// Where.
+        partition: PartitionId,
+        /// What was asked for.
+        asked: Offset,
+        /// What there is.
+        end: Offset,
     },
     /// Stop: bytes that were durable do not verify.
     #[error(
@@ -82,11 +132,34 @@ pub enum LogError {
     },
 }
 
+/// What Kafka, or the library that speaks to it, said.
+#[derive(Debug, thiserror::Error)]
+pub struct BrokerError {
+    pub(crate) kafka: rdkafka::error::KafkaError,
+    /// What the connection said last, where that is more than the error knows.
+    pub(crate) connection: Option<String>,
+}
+
+impl std::fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use rdkafka::error::KafkaError;
+        match &self.kafka {
+            // Its own words repeat the value, which may be a password.
+            KafkaError::ClientConfig(_, _, name, _) => write!(f, "setting {name} is not accepted")?,
+            kafka => write!(f, "{kafka}")?,
+        }
+        match &self.connection {
+            Some(connection) => write!(f, " ({connection})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl LogError {
     /// True where the same call may succeed later without anybody starting the log again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full { .. })
+        matches!(self, Self::Full { .. } | Self::Unavailable { .. })
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, cause: std::io::Error) -> Self {

@@ -28,18 +28,6 @@ pub enum ProcessorError {
         /// That table's position.
         later_offset: u64,
     },
-    /// The tables need entries that retention removed from the log.
-    #[error(
-        "the tables stand at log offset {needed} of partition {partition} and the log begins at {start}: restore them from a backup, or run `epm rebuild` to keep what the tables and the log still hold"
-    )]
-    Trimmed {
-        /// Partition of the log.
-        partition: u32,
-        /// Where the tables would go on.
-        needed: u64,
-        /// Where the log begins.
-        start: u64,
-    },
     /// A table was deleted that the log, since retention trimmed it, cannot make again while another one holds older rows.
     #[error(
         "table {table} cannot be made again, because the log begins at offset {start} of partition {partition}, and folding it anew would drop older rows of elevations: restore {table} from a backup"

@@ -26,7 +26,7 @@ use epm_tables::write::{Cell, RowsBuilder, TableWriter, WriteError};
 use prost::Message as _;
 
 use self::dead_letters::Code;
-pub(crate) use self::dead_letters::DeadLetters;
+pub(crate) use self::dead_letters::{DeadLetters, Gap};
 pub(crate) use self::devices::Devices;
 use self::elevation::Scratch;
 pub(crate) use self::index::Indexes;
@@ -85,6 +85,10 @@ impl Fold {
         match entry.kind {
             EntryKind::Record => self.record(rows, partition, entry, needed),
             EntryKind::Rejected => self.rejected(rows, partition, entry, needed),
+            EntryKind::Foreign(reason) => {
+                let code = Code::Foreign(reason);
+                self.dead(rows, partition, entry, None, &code, needed);
+            }
             EntryKind::Unknown(kind) => {
                 let code = Code::UnknownBody(format!("entry kind {kind}"));
                 self.dead(rows, partition, entry, None, &code, needed);

@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     visible_seconds: Histogram,
     retries: Counter,
+    trimmed: Counter,
     devices: Gauge<i64>,
     last_commit: Gauge<f64, AtomicU64>,
 }
@@ -49,6 +50,7 @@ impl Metrics {
             commit_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             visible_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 14)),
             retries: Counter::default(),
+            trimmed: Counter::default(),
             devices: Gauge::default(),
             last_commit: Gauge::default(),
         };
@@ -89,6 +91,11 @@ impl Metrics {
             "Transactions that failed and were started again",
             metrics.retries.clone(),
         );
+        part.register(
+            "trimmed_offsets",
+            "Offsets that the log let go before they were folded: at most so many entries are lost",
+            metrics.trimmed.clone(),
+        );
         part.register("devices", "Agents known", metrics.devices.clone());
         part.register(
             "last_commit_timestamp_seconds",
@@ -110,9 +117,11 @@ impl Metrics {
         self.devices.set(devices as i64);
     }
 
-    pub(crate) fn took(&self, commit_seconds: f64, oldest_seconds: f64, now_seconds: f64) {
+    pub(crate) fn took(&self, commit_seconds: f64, waited_seconds: Option<f64>, now_seconds: f64) {
         self.commit_seconds.observe(commit_seconds);
-        self.visible_seconds.observe(oldest_seconds.max(0.0));
+        if let Some(waited) = waited_seconds {
+            self.visible_seconds.observe(waited.max(0.0));
+        }
         self.last_commit.set(now_seconds);
     }
 
@@ -122,6 +131,10 @@ impl Metrics {
         self.behind
             .get_or_create(&label)
             .set(end.saturating_sub(position) as i64);
+    }
+
+    pub(crate) fn trimmed(&self, offsets: u64) {
+        self.trimmed.inc_by(offsets);
     }
 
     pub(crate) fn retried(&self) {

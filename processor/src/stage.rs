@@ -23,8 +23,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// Where the log cannot be read, or the tables belong to another log or version. Failing commits are retried for ever,
-/// because nothing is lost while they wait in the log.
+/// Where the log cannot be read, or the tables belong to another log or version. Failing commits, and a log that does not
+/// answer, are retried for ever, because nothing is lost while entries wait in the log.
 pub async fn run(
     config: Config,
     log: Arc<dyn EventLog>,
@@ -41,7 +41,7 @@ pub async fn run(
             Err(error) => {
                 metrics.retried();
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, wait_ms = wait.as_millis() as u64, "a commit failed; trying again");
+                tracing::error!(%error, cause, wait_ms = wait.as_millis() as u64, "folding was interrupted; trying again");
             }
         }
         if shutdown.is_cancelled() {
@@ -60,10 +60,14 @@ pub async fn run(
 
 fn is_retryable(error: &ProcessorError) -> bool {
     use epm_tables::write::WriteError;
-    matches!(
-        error,
-        ProcessorError::Tables(WriteError::Table { .. } | WriteError::Rows { .. })
-    )
+    match error {
+        ProcessorError::Tables(error) => {
+            matches!(error, WriteError::Table { .. } | WriteError::Rows { .. })
+        }
+        // A broker that is away: what it holds is there when it is back.
+        ProcessorError::Log(error) => error.is_retryable(),
+        _ => false,
+    }
 }
 
 async fn follow(
@@ -79,7 +83,7 @@ async fn follow(
         let is_ending = shutdown.is_cancelled();
         let began = Instant::now();
         let intake = state.take_in(log, config.transaction_bytes).await?;
-        if intake.entries.is_empty() {
+        if intake.is_empty() {
             stand(&state, log, metrics).await?;
             if is_ending {
                 return Ok(());
@@ -110,7 +114,7 @@ async fn commit(
 ) -> Result<bool, ProcessorError> {
     let entries = intake.entries.iter().flat_map(|(_, entries)| entries);
     let bytes: usize = entries.clone().map(|entry| entry.payload.len()).sum();
-    let oldest_ms = entries.map(|entry| entry.received_at_ms).min().unwrap_or(0);
+    let oldest_ms = entries.map(|entry| entry.received_at_ms).min();
     let began = Instant::now();
     let committed = state.transact(intake).await?;
     let now_ms = Timestamp::now().as_millisecond();
@@ -120,11 +124,9 @@ async fn commit(
         &committed.outcome,
         state.fold.devices.len(),
     );
-    metrics.took(
-        took,
-        (now_ms - oldest_ms) as f64 / 1000.0,
-        now_ms as f64 / 1000.0,
-    );
+    let waited = oldest_ms.map(|oldest_ms| (now_ms - oldest_ms) as f64 / 1000.0);
+    metrics.took(took, waited, now_ms as f64 / 1000.0);
+    metrics.trimmed(committed.trimmed);
     tracing::debug!(
         stored = committed.counts.stored,
         duplicate = committed.counts.duplicate,

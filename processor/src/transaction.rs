@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use epm_event_log::{Entry, EntryKind, EventLog, LogError, Offset, PartitionId};
+use epm_event_log::{Entry, EntryKind, EventLog, LogError, Offset, PartitionId, ReadBatch};
 use epm_proto::head::{BodyKind, RecordHead};
+use jiff::Timestamp;
 use url::Url;
 
 use crate::error::ProcessorError;
-use crate::fold::{Counts, Fold, Outcome, Rows, day_of};
+use crate::fold::{Counts, Fold, Gap, Outcome, Rows, day_of};
 use crate::store::{Positions, Store};
 
 /// Bytes read at a time while catching up.
@@ -26,7 +27,16 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     pub(crate) entries: Vec<(PartitionId, Vec<Entry>)>,
+    /// What lay before them and is gone.
+    pub(crate) gaps: Vec<Gap>,
     pub(crate) next: Positions,
+}
+
+impl Intake {
+    /// True at the end of the log.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next.is_empty()
+    }
 }
 
 /// What a transaction did.
@@ -34,6 +44,8 @@ pub(crate) struct Intake {
 pub(crate) struct Committed {
     pub(crate) counts: Counts,
     pub(crate) outcome: Outcome,
+    /// Offsets that were gone before they were folded.
+    pub(crate) trimmed: u64,
 }
 
 impl State {
@@ -77,7 +89,7 @@ impl State {
                     }
                     Err(error) => return Err(error.into()),
                 };
-                if batch.entries.is_empty() {
+                if batch.next.0 <= from {
                     break;
                 }
                 let records = batch
@@ -107,6 +119,7 @@ impl State {
     /// Folds and commits.
     pub(crate) async fn transact(&mut self, intake: Intake) -> Result<Committed, ProcessorError> {
         let mut rows = Rows::default();
+        let trimmed = self.tell_gaps(&intake.gaps, &mut rows);
         for (partition, entries) in &intake.entries {
             let needed = self.store.needed(partition.0);
             for entry in entries {
@@ -145,7 +158,29 @@ impl State {
         Ok(Committed {
             counts: rows.counts,
             outcome,
+            trimmed,
         })
+    }
+
+    /// What is gone is a loss that everybody can see: a row that says which offsets, and, for each agent, sequences that
+    /// are missing.
+    fn tell_gaps(&self, gaps: &[Gap], rows: &mut Rows) -> u64 {
+        for gap in gaps {
+            let partition = gap.partition.0;
+            let (from, to) = (gap.from, gap.to);
+            tracing::error!(
+                partition,
+                from,
+                to,
+                "retention let entries go before they were folded"
+            );
+            // Told already, where a crash came between two tables.
+            if to > self.store.dead_letters.position(partition) {
+                let found_at_ms = Timestamp::now().as_millisecond();
+                rows.dead_letters.gap(gap, found_at_ms);
+            }
+        }
+        gaps.iter().map(|gap| gap.to - gap.from).sum()
     }
 
     /// Makes tables that are empty begin at `starts`, because the log no longer holds what lies before.
@@ -170,23 +205,39 @@ impl State {
         let mut intake = Intake::default();
         let share = bytes / log.partitions().max(1) as usize;
         for partition in 0..log.partitions() {
-            let from = self.store.applied(partition);
-            let batch = match log.read(PartitionId(partition), Offset(from), share).await {
-                Err(LogError::Trimmed { start, .. }) => {
-                    return Err(ProcessorError::Trimmed {
-                        partition,
-                        needed: from,
-                        start: start.0,
-                    });
-                }
-                batch => batch?,
-            };
-            if !batch.entries.is_empty() {
+            let applied = self.store.applied(partition);
+            let (batch, from) = read_from(log, PartitionId(partition), applied, share).await?;
+            if from > applied {
+                intake.gaps.push(Gap {
+                    partition: PartitionId(partition),
+                    from: applied,
+                    to: from,
+                });
+            }
+            // Also where there is no entry, but offsets without one.
+            if batch.next.0 > applied {
                 intake.next.insert(partition, batch.next.0);
+            }
+            if !batch.entries.is_empty() {
                 intake.entries.push((PartitionId(partition), batch.entries));
             }
         }
         Ok(intake)
+    }
+}
+
+/// Reads at `from`, or where the log begins now if that is later; says which it was.
+async fn read_from(
+    log: &dyn EventLog,
+    partition: PartitionId,
+    mut from: u64,
+    bytes: usize,
+) -> Result<(ReadBatch, u64), LogError> {
+    loop {
+        match log.read(partition, Offset(from), bytes).await {
+            Err(LogError::Trimmed { start, .. }) if start.0 > from => from = start.0,
+            batch => return Ok((batch?, from)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use epm_event_log::{EventLog, LogError, Offset, PartitionId};
+use epm_event_log::{Entry, EntryKind, EventLog, LogError, Offset, PartitionId};
 use epm_tables::write::{Change, DataFile};
 use jiff::Timestamp;
 
@@ -155,6 +155,12 @@ impl Upkeep {
             match trimmed.await {
                 // Another process writes the log and trims it.
                 Err(LogError::ReadOnly) => return Ok(()),
+                // Folding does not depend on it, and the next round tries again.
+                Err(error @ (LogError::Unavailable { .. } | LogError::Refused { .. })) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, "the log was not trimmed");
+                    return Ok(());
+                }
                 trimmed => trimmed?,
             };
         }
@@ -163,7 +169,7 @@ impl Upkeep {
 }
 
 /// The first entry that was received at `since_ms` or later, by bisection: times of reception grow with the offset, but
-/// for a server clock that was set back, and then more is kept.
+/// for a server clock that was set back, and then more is kept. Entries that no collector wrote may name any time.
 async fn first_received_since(
     log: &dyn EventLog,
     partition: PartitionId,
@@ -173,13 +179,35 @@ async fn first_received_since(
     let (mut low, mut high) = (bounds.start.0, bounds.end.0);
     while low < high {
         let middle = low + (high - low) / 2;
-        let read = log.read(partition, Offset(middle), 1).await?;
-        match read.entries.first() {
+        match first_received(log, partition, middle, high).await? {
             Some(entry) if entry.received_at_ms < since_ms => low = entry.offset.0 + 1,
             _ => high = middle,
         }
     }
     Ok(Offset(low))
+}
+
+/// The first entry of a collector from `from` on, if it lies before `until`.
+async fn first_received(
+    log: &dyn EventLog,
+    partition: PartitionId,
+    mut from: u64,
+    until: u64,
+) -> Result<Option<Entry>, LogError> {
+    while from < until {
+        let read = log.read(partition, Offset(from), 1).await?;
+        if read.next.0 <= from {
+            break;
+        }
+        from = read.next.0;
+        let first = read.entries.into_iter().next();
+        if let Some(entry) = first
+            && !matches!(entry.kind, EntryKind::Foreign(_))
+        {
+            return Ok(Some(entry).filter(|entry| entry.offset.0 < until));
+        }
+    }
+    Ok(None)
 }
 
 /// One step of joining small files. True where there may be more to do.

@@ -213,7 +213,7 @@ async fn folded(
     let mut entries = 0;
     loop {
         let intake = state.take_in(log, config.transaction_bytes).await?;
-        if intake.entries.is_empty() {
+        if intake.is_empty() {
             return Ok((state, entries));
         }
         for (_, batch) in &intake.entries {

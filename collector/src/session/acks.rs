@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use epm_event_log::{LogError, NewEntry, PartitionId};
+use epm_event_log::{AppendReceipt, LogError, LogFuture, NewEntry, PartitionId};
 use epm_proto::v1;
 use epm_proto::v1::collector_message::Message as Answer;
 use futures::future::{BoxFuture, MaybeDone};
@@ -112,6 +112,21 @@ impl Acks<'_> {
     }
 }
 
+/// What the log answers. A log that takes long is told about: its brokers may be away, and agents wait.
+async fn answered(
+    stage: &Stage,
+    mut append: LogFuture<'_, AppendReceipt>,
+) -> Result<AppendReceipt, LogError> {
+    match tokio::time::timeout(stage.config.append_patience, &mut append).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            stage.metrics.ready.set(0);
+            tracing::warn!("the log takes long to answer; agents keep their records meanwhile");
+            append.await
+        }
+    }
+}
+
 /// Appends, and tries again while there is no room, until the stream has to end.
 pub(super) fn append_durably(
     stage: Arc<Stage>,
@@ -126,14 +141,16 @@ pub(super) fn append_durably(
         let (mut wait, longest) = stage.config.full_backoff;
         loop {
             // The entries share their bytes: a copy costs a count for each.
-            match stage.log.append(partition, entries.clone()).await {
+            let append = stage.log.append(partition, entries.clone());
+            match answered(&stage, append).await {
                 Ok(_) => {
                     stage.metrics.ready.set(1);
                     return Ok(());
                 }
                 Err(error) if error.is_retryable() => {
                     stage.metrics.ready.set(0);
-                    tracing::warn!(%error, "append waits for room");
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%error, cause, "append waits");
                 }
                 Err(error @ LogError::TooLarge { .. }) => return Err(Refusal::Unstorable(error)),
                 Err(error) => {

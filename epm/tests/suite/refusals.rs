@@ -51,6 +51,36 @@ fn an_address_without_a_port_names_the_flag_and_an_example() {
 }
 
 #[test]
+fn a_log_that_is_neither_folder_nor_topic_names_the_flag_and_the_remedy() {
+    let log = |address: &str, words: &[&str]| {
+        let arguments = ["collector", "--log", address];
+        refused(&arguments, 2, &[&["--log"], words].concat());
+    };
+    log("http://broker/topic", &["a folder, or kafka://"]);
+    log("kafka://broker:9092", &["the topic is missing"]);
+    log(
+        "kafka://broker/topic?acks=0",
+        &["there is no option acks", "replication-factor"],
+    );
+    log(
+        "kafka://broker/topic?properties=/nowhere/at/all",
+        &["/nowhere/at/all"],
+    );
+}
+
+#[test]
+fn a_password_in_the_address_of_a_topic_is_refused() {
+    let output = epm(&[
+        "collector",
+        "--log",
+        "kafka://broker/t?sasl-password=hunter2",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no option sasl-password;"), "{said}");
+}
+
+#[test]
 fn a_server_without_a_data_folder_names_the_flag() {
     refused(&["serve"], 2, &["--data"]);
 }

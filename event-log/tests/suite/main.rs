@@ -1,4 +1,5 @@
-//! The embedded log: its contract, and what it does when the disk or the power fails.
+//! Both logs: the one contract, what the embedded log does when the disk or the power fails, and what Kafka does when a
+//! broker goes or another program writes.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
@@ -6,11 +7,12 @@
 
 mod closing;
 mod faults;
+mod kafka;
 mod recovery;
 
 use std::path::Path;
 
-use epm_event_log::contract::{check_all, numbered, read_all};
+use epm_event_log::contract::{Offsets, check_all, numbered, read_all};
 use epm_event_log::{EmbeddedConfig, EmbeddedLog, EventLog, LogError, Offset, PartitionId};
 
 pub(crate) const P0: PartitionId = PartitionId(0);
@@ -30,7 +32,7 @@ pub(crate) fn open(directory: &Path) -> EmbeddedLog {
 #[tokio::test]
 async fn the_embedded_log_keeps_the_contract() {
     let directory = tempfile::tempdir().unwrap();
-    check_all(&open(directory.path())).await;
+    check_all(&open(directory.path()), Offsets::Dense).await;
 }
 
 #[tokio::test]
@@ -41,7 +43,8 @@ async fn the_embedded_log_keeps_the_contract_in_large_segments_and_many_partitio
         segment_bytes: 1 << 20,
         ..EmbeddedConfig::default()
     };
-    check_all(&EmbeddedLog::open(directory.path(), config).unwrap()).await;
+    let log = EmbeddedLog::open(directory.path(), config).unwrap();
+    check_all(&log, Offsets::Dense).await;
 }
 
 #[tokio::test]

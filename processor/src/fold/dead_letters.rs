@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use epm_event_log::{Entry, PartitionId};
+use epm_event_log::{Entry, Foreign, PartitionId};
 use epm_proto::ids::RecordName;
 use epm_proto::v1::RejectedRecord;
 use epm_tables::schema::DEAD_LETTERS_TABLE;
@@ -24,8 +24,20 @@ pub(crate) enum Code {
     Unnamed(String),
     /// A body, or an entry, that a newer version wrote.
     UnknownBody(String),
+    /// Not written by a collector.
+    Foreign(Foreign),
     /// The end of an elevation whose start never arrived.
     ExitWithoutStart,
+}
+
+/// Offsets that the log let go before they were folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) partition: PartitionId,
+    /// The first that is gone.
+    pub(crate) from: u64,
+    /// The first that is there again.
+    pub(crate) to: u64,
 }
 
 impl Code {
@@ -34,6 +46,7 @@ impl Code {
             Self::Undecodable(_) => "undecodable",
             Self::Unnamed(_) => "unnamed",
             Self::UnknownBody(_) => "unknown_body",
+            Self::Foreign(_) => "foreign",
             Self::ExitWithoutStart => "exit_without_start",
         }
     }
@@ -41,6 +54,7 @@ impl Code {
     fn detail(&self) -> &str {
         match self {
             Self::Undecodable(detail) | Self::Unnamed(detail) | Self::UnknownBody(detail) => detail,
+            Self::Foreign(reason) => reason.words(),
             Self::ExitWithoutStart => "no elevation has the key that this exit names",
         }
     }
@@ -65,7 +79,7 @@ impl DeadLetters {
             .map(|name| name.agent_id.to_string())
             .unwrap_or_default();
         let place = name.map(|name| (name.epoch.0, name.sequence.0));
-        let rows = self.begin(partition, entry);
+        let rows = self.begin(partition, entry.offset.0, entry.received_at_ms);
         finish(
             rows,
             &id,
@@ -94,7 +108,7 @@ impl DeadLetters {
             .unwrap_or_default();
         let place = (rejected.sequence > 0).then_some((rejected.epoch, rejected.sequence));
         let code = word(REJECT_CODES, rejected.code);
-        let rows = self.begin(partition, entry);
+        let rows = self.begin(partition, entry.offset.0, entry.received_at_ms);
         let detail = "the collector refused the record";
         finish(
             rows,
@@ -112,15 +126,36 @@ impl DeadLetters {
         rows.end_row();
     }
 
-    fn begin(&mut self, partition: PartitionId, entry: &Entry) -> &mut RowsBuilder {
-        let received = entry.received_at_ms.saturating_mul(1000);
+    /// Entries that are gone. `found_at_ms` stands for the time of their reception, which nobody knows.
+    pub(crate) fn gap(&mut self, gap: &Gap, found_at_ms: i64) {
+        let rows = self.begin(gap.partition, gap.from, found_at_ms);
+        let detail = format!(
+            "retention let offsets {} to {} of the log go before they were folded",
+            gap.from,
+            gap.to - 1
+        );
+        finish(rows, "", None, "trimmed", &detail, &[], 0);
+        rows.date(
+            "received_date",
+            Some(day_of(found_at_ms.saturating_mul(1000))),
+        );
+        rows.end_row();
+    }
+
+    fn begin(
+        &mut self,
+        partition: PartitionId,
+        offset: u64,
+        received_at_ms: i64,
+    ) -> &mut RowsBuilder {
+        let received = received_at_ms.saturating_mul(1000);
         let rows = self
             .days
             .entry(day_of(received))
             .or_insert_with(|| RowsBuilder::new(DEAD_LETTERS_TABLE));
         rows.time("received_at", Some(time(received)));
         rows.int("partition", Some(partition.0 as i32));
-        rows.long("log_offset", Some(entry.offset.0 as i64));
+        rows.long("log_offset", Some(offset as i64));
         rows
     }
 

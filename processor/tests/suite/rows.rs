@@ -1,7 +1,7 @@
 //! What single entries become.
 
 use bytes::Bytes;
-use epm_event_log::EntryKind;
+use epm_event_log::{EntryKind, Foreign};
 use epm_proto::v1::{self, SensorKind, record::Body};
 use epm_tables::schema::{DEAD_LETTERS_TABLE, DEVICES_TABLE, USAGE_TABLE};
 use epm_tables::write::Cell;
@@ -264,6 +264,10 @@ async fn what_cannot_be_folded_is_a_dead_letter_and_the_rest_goes_on() {
         entry(EntryKind::Record, cut),
         entry(EntryKind::Rejected, refused.encode_to_vec().into()),
         entry(EntryKind::Unknown(9), Bytes::from_static(b"new")),
+        entry(
+            EntryKind::Foreign(Foreign::NoKey),
+            Bytes::from_static(b"other"),
+        ),
         entry(EntryKind::Record, good),
     ];
     world.append_entries(entries).await;
@@ -274,7 +278,10 @@ async fn what_cannot_be_folded_is_a_dead_letter_and_the_rest_goes_on() {
         .filter_map(|row| row[DEAD_LETTERS_TABLE.index("code")].text())
         .collect();
     codes.sort_unstable();
-    assert_eq!(codes, ["too_large", "unknown_body", "unnamed", "unnamed"]);
+    assert_eq!(
+        codes,
+        ["foreign", "too_large", "unknown_body", "unnamed", "unnamed"]
+    );
     assert_eq!(world.elevations().await.len(), 1);
     let devices = world.rows(DEVICES_TABLE).await;
     assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use epm_event_log::PartitionId;
 use epm_processor::{Config, ProcessorError, run};
 use epm_proto::v1::record::Body;
-use epm_tables::schema::{ELEVATIONS_TABLE, USAGE_TABLE};
+use epm_tables::schema::{DEAD_LETTERS_TABLE, DEVICES_TABLE, ELEVATIONS_TABLE, USAGE_TABLE};
 use epm_tables::write::{Cell, TableWriter};
 use tokio_util::sync::CancellationToken;
 
@@ -124,17 +124,46 @@ async fn a_trimmed_log_never_takes_older_rows_away() {
 }
 
 #[tokio::test]
+async fn what_the_log_let_go_before_it_was_folded_is_told_once_and_folding_goes_on() {
+    let (world, count) = trimmed().await;
+    std::fs::remove_dir_all(world.tables()).expect("the tables can be deleted");
+    let start = world
+        .log
+        .bounds(PartitionId(0))
+        .await
+        .expect("bounds")
+        .start;
+    for _ in 0..2 {
+        world.fold().await;
+        let dead = world.rows(DEAD_LETTERS_TABLE).await;
+        let cells = |name| &dead[0][DEAD_LETTERS_TABLE.index(name)];
+        assert_eq!(dead.len(), 1);
+        assert_eq!(cells("code").text(), Some("trimmed"));
+        let detail = cells("detail").text().unwrap_or_default();
+        let words = format!("offsets 0 to {} ", start.0 - 1);
+        assert!(detail.contains(&words), "{detail}");
+        assert_eq!(
+            world.elevations().await.len(),
+            count - start.0 as usize,
+            "what is left is folded"
+        );
+        let devices = world.rows(DEVICES_TABLE).await;
+        assert_eq!(
+            devices[0][DEVICES_TABLE.index("missing")],
+            Cell::Long(start.0 as i64),
+            "the agent's sequences show what is gone"
+        );
+    }
+    let verified = epm_processor::verify(world.config(), &*world.log)
+        .await
+        .expect("it verifies");
+    assert!(verified.is_sound(), "{verified:?}");
+}
+
+#[tokio::test]
 async fn a_trimmed_log_without_tables_is_folded_from_where_it_begins() {
     let (world, count) = trimmed().await;
     std::fs::remove_dir_all(world.tables()).expect("the tables can be deleted");
-    let refused = world
-        .try_fold(1 << 20)
-        .await
-        .expect_err("the log begins later");
-    assert!(
-        matches!(refused, ProcessorError::Trimmed { .. }),
-        "{refused}"
-    );
     let rebuilt = epm_processor::rebuild(world.config(), &*world.log)
         .await
         .expect("it rebuilds");

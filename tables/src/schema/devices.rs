@@ -105,7 +105,7 @@ pub const DEAD_LETTERS: &[Column] = &[
     column(
         "code",
         Text,
-        "undecodable, unnamed, unknown_body, exit_without_start, or the collector's reject code",
+        "undecodable, unnamed, unknown_body, exit_without_start, foreign (no collector wrote it), trimmed (the log let entries go before they were folded), or the collector's reject code",
     ),
     column("detail", Text, "what exactly was wrong"),
     column("record", Binary, "the bytes, cut at 64 KiB"),
