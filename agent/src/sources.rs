@@ -33,7 +33,7 @@ pub use stamp::TextTime;
 use format::Format;
 
 /// Every format that this version reads. A file is the first one that recognises its beginning.
-pub static FORMATS: [&Format; 12] = [
+pub static FORMATS: [&Format; 13] = [
     &evtx::FORMAT,
     &audit::FORMAT,
     &intune::FORMAT,

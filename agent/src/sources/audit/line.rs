@@ -146,7 +146,7 @@ pub(super) fn bytes(value: &str) -> Vec<u8> {
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: &u8| match byte {
