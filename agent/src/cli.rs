@@ -1,6 +1,7 @@
 //! The command line of the agent: what can be asked and how it answers. The work itself is in the library.
 
 mod attributes;
+mod broker;
 mod explain;
 pub mod failure;
 mod follow;
@@ -130,6 +131,12 @@ pub struct RunArgs {
         requires = "sudo_log_server_cert"
     )]
     pub sudo_log_server_clients: Option<PathBuf>,
+    /// Policies that `elevate` is answered by, YAML or JSON; root's alone to write. Without it nothing is elevated.
+    #[arg(long, value_name = "FILE", env = "EPM_POLICY")]
+    pub policy: Option<PathBuf>,
+    /// Where `elevate` finds this agent.
+    #[arg(long, value_name = "PATH", env = "EPM_SOCKET", default_value = crate::broker::protocol::SYSTEM_SOCKET)]
+    pub socket: PathBuf,
 }
 
 /// Where to listen, if anywhere.
@@ -226,7 +233,10 @@ pub struct FollowArgs {
 /// The failure to show, with its exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Run(args) => on_runtime(run::run(cli.place, args)),
+        Command::Run(args) => {
+            let broker = broker::configured(&cli.place, &args)?;
+            on_runtime(run::run(cli.place, args, broker))
+        }
         Command::Status(args) => spool::status(&cli.place, &args),
         Command::Queue(args) => spool::queue(&cli.place, &args),
         Command::Attributes(args) => attributes::attributes(&args),

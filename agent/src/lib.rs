@@ -1,15 +1,20 @@
 //! The agent: sources, spool and uplink of one device.
 
 mod agent;
+#[cfg(target_os = "linux")]
+pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod disk;
+#[cfg(target_os = "linux")]
+pub mod elevate;
 pub mod file_facts;
 pub mod follow;
 mod heartbeat;
 pub mod identity;
 pub mod import;
 pub mod launch;
+pub mod platform;
 pub mod policy_store;
 mod scope;
 pub mod source;

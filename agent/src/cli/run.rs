@@ -1,4 +1,4 @@
-//! `epm-agent run`: delivers, beats and hears sudo until a signal.
+//! `epm-agent run`: delivers, beats, hears sudo and answers `elevate` until a signal.
 
 use std::sync::Arc;
 
@@ -7,9 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{ExitCode, Failure};
 use super::{Place, RunArgs, sudo_log_server, terminal};
+use crate::broker::{Broker, BrokerConfig};
 use crate::{Agent, AgentConfig};
 
-pub(super) async fn run(place: Place, args: RunArgs) -> Result<(), Failure> {
+pub(super) async fn run(
+    place: Place,
+    args: RunArgs,
+    broker: Option<BrokerConfig>,
+) -> Result<(), Failure> {
     let sudo = sudo_log_server::configured(&args)?;
     let state = place.state_dir()?;
     let failed = |error: std::io::Error| Failure::because("cannot listen for signals", &error);
@@ -20,6 +25,14 @@ pub(super) async fn run(place: Place, args: RunArgs) -> Result<(), Failure> {
     let agent = Arc::new(agent);
     let stop = CancellationToken::new();
     let sensor = sudo.map(|sudo| tokio::spawn(sudo.run(Arc::clone(&agent), stop.clone())));
+    let broker = match broker {
+        Some(config) => Some(Broker::open(config, Arc::clone(&agent)).map_err(|error| {
+            let what = format!("cannot listen for elevate at {}", args.socket.display());
+            Failure::because(&what, &error)
+        })?),
+        None => None,
+    };
+    let broker = broker.map(|broker| tokio::spawn(broker.serve(stop.clone())));
     terminal::say(format!(
         "agent {} runs; state in {}, collector {}; Ctrl-C ends it",
         agent.agent_id(),
@@ -35,6 +48,9 @@ pub(super) async fn run(place: Place, args: RunArgs) -> Result<(), Failure> {
         // What sudo was answered is in the spool before the spool closes.
         if let Some(sensor) = sensor {
             let _ = sensor.await;
+        }
+        if let Some(broker) = broker {
+            let _ = broker.await;
         }
         agent.stop().await
     };

@@ -1,0 +1,289 @@
+//! The broker: hears from `elevate` over a socket, decides by the policies, records, and has programs started as root.
+//!
+//! Where to read: [`protocol`] is what is said over the socket; `conversation.rs` is one elevation from the question to the
+//! start; [`spawner`] and `monitor.rs` are the processes that start a program and stand over it. It must not decide by
+//! itself: what happens is the policy engine's answer, or a refusal.
+
+pub mod caller;
+mod conversation;
+pub mod ending;
+pub mod environment;
+pub mod journal;
+pub mod limits;
+mod monitor;
+pub mod order;
+pub mod policy_source;
+pub mod program;
+pub mod protocol;
+pub mod record;
+pub mod seats;
+pub mod spawner;
+pub mod verdict;
+pub mod visible;
+pub mod wire;
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now_us;
+use crate::file_facts::package::Packages;
+use crate::file_facts::{FactsCache, Witnesses};
+use crate::launch::Device;
+use crate::platform::linux::peer::Peer;
+use crate::source::Observation;
+use crate::{Agent, AgentError};
+use journal::Journal;
+use limits::{MAX_ASKING, MAX_ASKING_PER_USER, MAX_RUNNING, MAX_RUNNING_PER_USER, POLICY_INTERVAL};
+use policy_source::PolicySource;
+use protocol::ToElevate;
+use seats::{Seat, Seats};
+use spawner::Spawner;
+
+/// Everybody may connect: who it is, the kernel says, and what comes of it, the policies.
+const SOCKET_MODE: u32 = 0o666;
+
+/// What the broker is told at its start.
+#[derive(Debug)]
+pub struct BrokerConfig {
+    /// Where to listen.
+    pub socket: PathBuf,
+    /// State folder of the agent.
+    pub state: PathBuf,
+    /// Name of the device in records.
+    pub device_name: String,
+    /// The policies.
+    pub policies: PolicySource,
+    /// The process that starts programs.
+    pub spawner: Spawner,
+}
+
+/// Whether the start of an elevation is in the spool.
+#[derive(Clone, Copy, Debug)]
+enum Began {
+    /// It is.
+    Recorded,
+    /// The agent went down at a moment that nobody knows: it is recorded once more, under the same key.
+    Unknown,
+}
+
+/// A broker at work.
+#[derive(Debug)]
+pub struct Broker {
+    listener: UnixListener,
+    socket: PathBuf,
+    agent: Arc<Agent>,
+    policies: PolicySource,
+    spawner: Spawner,
+    journal: Journal,
+    witnesses: Witnesses,
+    facts: FactsCache,
+    device: Device,
+    device_name: String,
+    asking: Arc<Seats>,
+    running: Arc<Seats>,
+    runtime: Handle,
+}
+
+impl Broker {
+    /// Listens, and takes up elevations that an agent before this one left open. Within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where the socket or the journal cannot be made.
+    pub fn open(config: BrokerConfig, agent: Arc<Agent>) -> io::Result<Arc<Self>> {
+        let journal = Journal::open(&config.state)?;
+        let broker = Arc::new(Self {
+            listener: listen(&config.socket)?,
+            socket: config.socket,
+            agent,
+            policies: config.policies,
+            spawner: config.spawner,
+            journal,
+            witnesses: Witnesses {
+                packages: Packages::default().with_repositories(),
+                ..Witnesses::default()
+            },
+            facts: FactsCache::default(),
+            device: Device::default(),
+            device_name: config.device_name,
+            asking: Seats::new(MAX_ASKING, MAX_ASKING_PER_USER),
+            running: Seats::new(MAX_RUNNING, MAX_RUNNING_PER_USER),
+            runtime: Handle::current(),
+        });
+        broker.take_up_what_was_left()?;
+        Ok(broker)
+    }
+
+    /// Serves until `stop`. What runs goes on running.
+    pub async fn serve(self: Arc<Self>, stop: CancellationToken) {
+        let following = tokio::spawn(Arc::clone(&self).follow_policies(stop.clone()));
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => self.admit(stream),
+                    Err(error) => {
+                        // No descriptor left: those who hold one give it back sooner than we would help.
+                        tracing::warn!(%error, "a connection could not be taken");
+                        tokio::time::sleep(POLICY_INTERVAL).await;
+                    }
+                },
+                () = stop.cancelled() => break,
+            }
+        }
+        let _ = std::fs::remove_file(&self.socket);
+        let _ = following.await;
+    }
+
+    /// A thread for whoever asks, where there is room.
+    fn admit(self: &Arc<Self>, stream: tokio::net::UnixStream) {
+        let Ok(peer) = Peer::of(&stream) else {
+            tracing::warn!("the kernel does not name a peer; it is not served");
+            return;
+        };
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        if stream.set_nonblocking(false).is_err() {
+            return;
+        }
+        let Some(seat) = self.asking.take(peer.uid) else {
+            let busy = "too many elevations are being asked for: try again when one is settled";
+            let refused = ToElevate::Refused(busy.to_owned()).encode();
+            // The message is short: an empty socket takes it without waiting.
+            let _ = wire::send(&stream, &refused, &[]);
+            return;
+        };
+        let broker = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            conversation::converse(&broker, stream, peer, seat);
+        });
+    }
+
+    /// From a thread that may wait: records, and returns once it is durable.
+    fn observe(&self, observations: Vec<Observation>) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent.observe(observations))
+    }
+
+    /// Records the end of an elevation when the process that stands over it is gone.
+    fn watch(self: &Arc<Self>, watch: UnixStream, path: PathBuf, seat: Seat) {
+        let broker = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let ended = async {
+                watch.set_nonblocking(true)?;
+                let watch = tokio::net::UnixStream::from_std(watch)?;
+                // Nothing is ever sent: readable means closed.
+                watch.readable().await
+            };
+            if let Err(error) = ended.await {
+                tracing::error!(%error, "an elevation cannot be watched; its end is recorded at the next start");
+                return;
+            }
+            broker.conclude(path, Began::Recorded).await;
+            drop(seat);
+        });
+    }
+
+    /// Records the end that a journal file tells. Waits where somebody still stands over the program.
+    async fn conclude(self: &Arc<Self>, path: PathBuf, began: Began) {
+        loop {
+            let from = path.clone();
+            let Ok(read) = tokio::task::spawn_blocking(move || journal::read(&from)).await else {
+                return;
+            };
+            let entry = match read {
+                Ok(Some(entry)) => entry,
+                Ok(None) => {
+                    tracing::error!("an elevation's journal is damaged; it is set aside");
+                    let _ = std::fs::rename(&path, path.with_extension("damaged"));
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(POLICY_INTERVAL).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "an elevation's journal cannot be read");
+                    return;
+                }
+            };
+            let exit = record::exit(&entry.start, entry.key, entry.ending, now_us());
+            let observations = match began {
+                Began::Recorded => vec![exit],
+                Began::Unknown => vec![entry.start.clone(), exit],
+            };
+            match self.agent.observe(observations).await {
+                Ok(()) => {
+                    let _ = entry.forget();
+                    return;
+                }
+                Err(AgentError::Stopped) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the end of an elevation is not recorded yet");
+                    tokio::time::sleep(POLICY_INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    /// Elevations of an agent before this one.
+    fn take_up_what_was_left(self: &Arc<Self>) -> io::Result<()> {
+        for path in self.journal.open_entries()? {
+            if path.extension().is_some() {
+                continue;
+            }
+            let broker = Arc::clone(self);
+            self.runtime
+                .spawn(async move { broker.conclude(path, Began::Unknown).await });
+        }
+        Ok(())
+    }
+
+    async fn follow_policies(self: Arc<Self>, stop: CancellationToken) {
+        let mut timer = tokio::time::interval(POLICY_INTERVAL);
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = timer.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let broker = Arc::clone(&self);
+            let refreshed = tokio::task::spawn_blocking(move || broker.policies.refresh()).await;
+            match refreshed {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(version))) => {
+                    tracing::info!(version = version.0, "new policies are in force")
+                }
+                Ok(Err(error)) => {
+                    let error = crate::cli::failure::with_causes(&error);
+                    tracing::error!(error, "the policies stay as they are");
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// A socket that everybody can reach and nobody but root can replace.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(folder)?;
+    }
+    // The state folder's lock says that no other agent is there, so that a socket here is a dead one's.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+    Ok(listener)
+}

@@ -1,0 +1,98 @@
+//! The process that starts programs. It is split off before the agent has threads, knows nothing of policies and holds
+//! almost no memory, so that splitting it again for each program is quick; and what it started outlives the agent.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+
+use super::monitor;
+use super::order::Order;
+use super::wire::{self, Inbox, ReceiveError};
+use crate::platform::linux::fork::fork;
+use crate::platform::linux::signals::{forget_children, reset_all};
+
+/// The agent's way to that process.
+#[derive(Debug)]
+pub struct Spawner {
+    socket: Mutex<UnixStream>,
+}
+
+/// What the spawner answers: the order was taken on.
+const TAKEN: u8 = 1;
+/// It was not.
+const FAILED: u8 = 0;
+
+impl Spawner {
+    /// Splits off the process. Before any other thread exists.
+    ///
+    /// # Errors
+    ///
+    /// Where there is another thread, or no room for a process.
+    pub fn start() -> io::Result<Self> {
+        let (ours, its) = UnixStream::pair()?;
+        if fork()?.is_none() {
+            drop(ours);
+            serve(&its);
+        }
+        Ok(Self {
+            socket: Mutex::new(ours),
+        })
+    }
+
+    /// Starts what is ordered; its connection, streams and journal are then another process's.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing was started.
+    pub fn order(&self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::send(&*socket, &order.encode(), descriptors)?;
+        let answer = Inbox::default()
+            .wait(&*socket, None)
+            .map_err(io::Error::other)?;
+        match answer.as_slice() {
+            [TAKEN] => Ok(()),
+            _ => Err(io::Error::other("no process could be made")),
+        }
+    }
+}
+
+/// Takes orders until the agent is gone.
+fn serve(socket: &UnixStream) -> ! {
+    let _ = rustix::thread::set_name(c"epm-spawner");
+    // A terminal's Ctrl-C is for the agent; this process ends when the agent did.
+    let _ = rustix::process::setsid();
+    reset_all();
+    // Programs that ended are nobody's to wait for: the kernel forgets them.
+    forget_children();
+    let mut inbox = Inbox::default();
+    loop {
+        let message = match inbox.wait(socket, None) {
+            Ok(message) => message,
+            Err(ReceiveError::Closed) => std::process::exit(0),
+            Err(_) => std::process::exit(1),
+        };
+        let Ok(order) = Order::decode(&message) else {
+            std::process::exit(1);
+        };
+        let Ok(descriptors) = inbox.descriptors(order.descriptors()) else {
+            std::process::exit(1);
+        };
+        let answer = match split(order, descriptors) {
+            Ok(()) => TAKEN,
+            Err(_) => FAILED,
+        };
+        if wire::send(socket.as_fd(), &[answer], &[]).is_err() {
+            std::process::exit(0);
+        }
+    }
+}
+
+fn split(order: Order, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    if fork()?.is_none() {
+        monitor::watch(&order, descriptors);
+        std::process::exit(0);
+    }
+    Ok(())
+}
