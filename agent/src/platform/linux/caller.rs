@@ -2,7 +2,6 @@
 //! resources, audit id; and whether the asking process sees the same files as we do.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -62,9 +61,7 @@ pub fn inherited(pid: i32) -> Result<Inherited, CallerError> {
         text.trim().parse::<i64>().ok()
     };
     Ok(Inherited {
-        limits: (0..LIMITS)
-            .map(|kind| limit(pid, kind))
-            .collect::<Result<_, _>>()?,
+        limits: limits(pid)?,
         nice: nice(pid),
         oom_score: number("oom_score_adj").unwrap_or(0) as i32,
         login_uid: number("loginuid").map_or(u32::MAX, |uid| uid as u32),
@@ -81,16 +78,24 @@ pub fn program_and_parent(pid: i32) -> (Option<PathBuf>, Option<i32>) {
     (program, parent.and_then(|pid| pid.trim().parse().ok()))
 }
 
-fn limit(pid: i32, kind: usize) -> io::Result<(u64, u64)> {
-    let mut limit = MaybeUninit::<libc::rlimit64>::uninit();
-    // SAFETY: the kernel writes one limit to the pointer, and nothing is set.
-    let failed = unsafe { libc::prlimit64(pid, kind as _, std::ptr::null(), limit.as_mut_ptr()) };
-    if failed != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so the limit is written.
-    let limit = unsafe { limit.assume_init() };
-    Ok((limit.rlim_cur, limit.rlim_max))
+/// As the kernel lists them, in its own order. The call that reads another process's limits needs a right that a confined
+/// root may not have.
+fn limits(pid: i32) -> io::Result<Vec<(u64, u64)>> {
+    // Names have up to 26 characters, and the two limits follow.
+    const NAME: usize = 26;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let number = |word: &str| match word {
+        "unlimited" => Some(u64::MAX),
+        other => other.parse().ok(),
+    };
+    let limit = |line: &str| {
+        let mut words = line.get(NAME..)?.split_whitespace();
+        Some((number(words.next()?)?, number(words.next()?)?))
+    };
+    let found: Option<Vec<_>> = text.lines().skip(1).map(limit).collect();
+    found
+        .filter(|limits| limits.len() == LIMITS)
+        .ok_or_else(|| io::Error::other("the kernel lists limits in another form"))
 }
 
 fn nice(pid: i32) -> i32 {
