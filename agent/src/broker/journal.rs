@@ -115,11 +115,14 @@ pub fn read(path: &Path) -> io::Result<Option<Entry>> {
         return Ok(None);
     };
     let mut inbox = Inbox::of(bytes);
-    let Ok(Some(start)) = inbox.next().map(|message| message.map(|m| start_of(&m))) else {
+    let Ok(Some(start)) = inbox
+        .next_message()
+        .map(|message| message.map(|m| start_of(&m)))
+    else {
         return Ok(None);
     };
     // What follows the start may be torn; then the end was not seen.
-    let ending = inbox.next().ok().flatten();
+    let ending = inbox.next_message().ok().flatten();
     let ending = ending.and_then(|message| Ending::decode(&message).ok());
     let key = SourceKey::from(key);
     Ok(start.ok().map(|start| Entry {

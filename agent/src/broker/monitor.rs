@@ -240,7 +240,7 @@ impl Running {
         }
         loop {
             match inbox
-                .next()
+                .next_message()
                 .map(|message| message.map(|m| FromElevate::decode(&m)))
             {
                 Ok(None) => return true,

@@ -38,11 +38,11 @@ impl Seats {
     pub fn take(self: &Arc<Self>, uid: u32) -> Option<Seat> {
         let mut taken = self.taken();
         let all: usize = taken.values().sum();
-        let own = taken.entry(uid).or_default();
-        if all >= self.total || *own >= self.each {
+        // A user who gets none is not remembered: ids are many.
+        if all >= self.total || taken.get(&uid).is_some_and(|own| *own >= self.each) {
             return None;
         }
-        *own += 1;
+        *taken.entry(uid).or_default() += 1;
         Some(Seat {
             seats: Arc::clone(self),
             uid,

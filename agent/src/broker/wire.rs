@@ -281,7 +281,7 @@ impl Inbox {
     /// # Errors
     ///
     /// Where it says that it is too long.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, WireError> {
+    pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, WireError> {
         let Some((length, rest)) = self.bytes.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
         };
@@ -358,7 +358,7 @@ impl Inbox {
         deadline: Option<Instant>,
     ) -> Result<Vec<u8>, ReceiveError> {
         loop {
-            if let Some(message) = self.next()? {
+            if let Some(message) = self.next_message()? {
                 return Ok(message);
             }
             let left = match deadline.map(|end| end.checked_duration_since(Instant::now())) {

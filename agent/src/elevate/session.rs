@@ -85,7 +85,7 @@ impl Session<'_> {
             if spoken {
                 let open = self.inbox.fill(self.socket, false);
                 let open = open.map_err(|error| format!("the agent: {error}"))?;
-                while let Some(message) = self.inbox.next().map_err(|e| e.to_string())? {
+                while let Some(message) = self.inbox.next_message().map_err(|e| e.to_string())? {
                     let message = ToElevate::decode(&message).map_err(|e| e.to_string())?;
                     if let Some(end) = self.hear(message)? {
                         return Ok(end);
@@ -170,11 +170,10 @@ impl Session<'_> {
     }
 
     fn take_foreground(&mut self) {
-        if let Some(terminal) = self.terminal.as_mut().filter(|_| self.other.is_some()) {
-            if self.foreground {
-                // A terminal that hung up says so by a signal.
-                let _ = terminal.make_transparent();
-            }
+        let wanted = self.foreground && self.other.is_some();
+        if let Some(terminal) = self.terminal.as_mut().filter(|_| wanted) {
+            // A terminal that hung up says so by a signal.
+            let _ = terminal.make_transparent();
         }
     }
 
