@@ -22,8 +22,7 @@ pub(super) fn text(summary: &Summary) -> String {
         ("pkexec", &summary.pkexec),
         ("su", &summary.su),
         ("doas", &summary.doas),
-        ("audit", &summary.audit),
-        ("audit, by sudo", &summary.audit_user_cmd),
+        ("sudo in the audit log", &summary.audit_user_cmd),
     ];
     for (name, runs) in runs {
         if let Some(runs) = runs {
@@ -32,6 +31,13 @@ pub(super) fn text(summary: &Summary) -> String {
                 runs.records, runs.elevations, runs.denied
             ));
         }
+    }
+    if let Some(starts) = &summary.audit {
+        // The kernel refuses nothing here: what did not start is of no interest.
+        line(format!(
+            "audit log: {} program starts, {} as root by somebody who logged in",
+            starts.records, starts.elevations
+        ));
     }
     let products = [
         ("Microsoft Intune", &summary.intune),
