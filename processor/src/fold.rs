@@ -8,7 +8,6 @@ mod devices;
 mod elevation;
 mod index;
 mod members;
-mod sightings;
 mod time;
 pub(crate) mod usage;
 mod words;
@@ -30,8 +29,7 @@ pub(crate) use self::dead_letters::{DeadLetters, Gap};
 pub(crate) use self::devices::Devices;
 use self::elevation::Scratch;
 pub(crate) use self::index::Indexes;
-use self::index::Member;
-use self::sightings::{Group, Sighting};
+use self::index::{Member, ProcessSensor, group_of};
 pub(crate) use self::time::day_of;
 pub(crate) use self::work::{Addition, Outcome};
 use self::work::{Exit, Keyed, Work};
@@ -167,19 +165,15 @@ impl Fold {
         key: index::Key,
         record: &RecordView<'_>,
         elevation: &ElevationView<'_>,
-    ) -> Option<(Group, Member)> {
-        let known = |pid: u64| i64::try_from(pid).ok().filter(|pid| *pid > 0);
-        let process = &elevation.process;
-        let sighting = Sighting {
-            sensor: &words::word(words::SENSORS, elevation.sensor),
-            trigger: &words::word(words::TRIGGERS, elevation.trigger),
-            device: self.scratch.short_host(elevation.device.device_name),
-            file_path: elevation.file.path,
-            pid: known(process.pid),
-            parent_pid: known(process.parent_pid),
-            parent_path: process.parent_path,
-        };
-        let (group, sensor) = sighting.place()?;
+    ) -> Option<(index::Group, Member)> {
+        let word = words::word(words::SENSORS, elevation.sensor);
+        let sensor = ProcessSensor::of_word(&word)?;
+        let (pid, path) = (elevation.process.pid, elevation.file.path);
+        if pid == 0 || path.is_empty() {
+            return None;
+        }
+        let device = self.scratch.short_host(elevation.device.device_name);
+        let group = group_of(device, i64::try_from(pid).ok()?, path);
         let observed_at = time::time(record.observed_at_us);
         Some((
             group,

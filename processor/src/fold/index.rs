@@ -4,13 +4,13 @@
 //! bound is reached. It must not change a row.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use arrow::array::{Array, AsArray as _, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use epm_tables::write::{DataFile, TableWriter, WriteError};
 
 use super::members;
-use super::sightings::{Group, Sensor, Sighting};
 
 /// Keys of all indexes together: about 150 MB. The days used longest ago go first.
 const MAX_KEYS: usize = 2 << 20;
@@ -26,20 +26,45 @@ const COLUMNS: &[&str] = &[
     "device",
     "file_path",
     "pid",
-    "parent_pid",
-    "parent_path",
-    "trigger",
 ];
 
 /// Identity of an observation: its source key, or its event id.
 pub(crate) type Key = [u8; 16];
+
+/// Device, process id and program, hashed: what two sensors that saw one process agree on.
+pub(crate) type Group = (u64, i64);
+
+/// The group of a process. Names differ in case for one file and for one device.
+pub(crate) fn group_of(device: &str, pid: i64, path: &str) -> Group {
+    let mut hasher = DefaultHasher::new();
+    device.to_lowercase().hash(&mut hasher);
+    path.to_lowercase().hash(&mut hasher);
+    (hasher.finish(), pid)
+}
+
+/// Which of two sensors that see every process start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ProcessSensor {
+    Security4688,
+    Sysmon1,
+}
+
+impl ProcessSensor {
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "security_4688" => Some(Self::Security4688),
+            "sysmon_1" => Some(Self::Sysmon1),
+            _ => None,
+        }
+    }
+}
 
 /// One observation of a process start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Member {
     pub(crate) observed_at: i64,
     pub(crate) key: Key,
-    pub(crate) sensor: Sensor,
+    pub(crate) sensor: ProcessSensor,
     /// Key of the row that it is part of.
     pub(crate) row: Key,
 }
@@ -144,27 +169,15 @@ fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> 
         return None;
     }
     let sensors = sensors.value(row);
-    let sensor = sensors.as_string_opt::<i32>()?.iter().flatten().next()?;
-    let text = |name| -> &str {
-        let column = rows.column_by_name(name);
-        let texts = column.and_then(|column| column.as_string_opt::<i32>());
-        let known = texts.filter(|texts| texts.is_valid(row));
-        known.map_or("", |texts| texts.value(row))
+    let sensor = ProcessSensor::of_word(sensors.as_string_opt::<i32>()?.iter().flatten().next()?)?;
+    let text = |name| -> Option<&str> {
+        let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
+        column.is_valid(row).then(|| column.value(row))
     };
-    let number = |name| -> Option<i64> {
-        let numbers = rows.column_by_name(name)?.as_primitive_opt::<Int64Type>()?;
-        numbers.is_valid(row).then(|| numbers.value(row))
-    };
-    let sighting = Sighting {
-        sensor,
-        trigger: text("trigger"),
-        device: text("device"),
-        file_path: text("file_path"),
-        pid: number("pid"),
-        parent_pid: number("parent_pid"),
-        parent_path: text("parent_path"),
-    };
-    let (group, sensor) = sighting.place()?;
+    let pids = rows
+        .column_by_name("pid")?
+        .as_primitive_opt::<Int64Type>()?;
+    let pid = pids.is_valid(row).then(|| pids.value(row))?;
     let times = rows
         .column_by_name("observed_at")?
         .as_primitive_opt::<TimestampMicrosecondType>()?;
@@ -174,7 +187,10 @@ fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> 
         sensor,
         row: key,
     };
-    Some((group, member))
+    Some((
+        group_of(text("device").unwrap_or_default(), pid, text("file_path")?),
+        member,
+    ))
 }
 
 /// The key that 32 hexadecimal digits write.

@@ -1,4 +1,4 @@
-//! One process that several sensors saw is one row: which observations belong together, and what their row says.
+//! One process that two sensors saw is one row: which observations belong together, and what their row says.
 //!
 //! Pure: the rows are a function of the set of observations, in whatever order they came. A row that stands for several
 //! keeps each as it was alone, so that a later observation can be weighed against all of them.
@@ -7,8 +7,10 @@ use epm_tables::schema::{Column, ELEVATIONS_TABLE, Kind};
 use epm_tables::write::{Cell, Cells};
 use serde_json::{Map, Value};
 
-use super::index::{Key, Member, Observation, parse_key};
-use super::sightings::{Group, Sensor, Sighting};
+use super::index::{Group, Key, Member, Observation, ProcessSensor, group_of, parse_key};
+
+/// How far apart two sensors may date one process start. They differ by milliseconds; a process id comes back later.
+const PAIRING_WINDOW_US: i64 = 2_000_000;
 
 /// What Security 4688 knows better than Sysmon.
 const SECURITY_FIRST: &[&str] = &[
@@ -17,9 +19,6 @@ const SECURITY_FIRST: &[&str] = &[
     "token_elevation_type",
     "trigger",
 ];
-
-/// What follows from the outcome: taken from the observation that it is taken from.
-const DECIDED: &[&str] = &["outcome", "elevation_type", "run_as", "reason"];
 
 /// What names the record that a row came in: taken together from one observation.
 const ENVELOPE: &[&str] = &[
@@ -58,8 +57,8 @@ pub(crate) fn keys(row: &Cells) -> Vec<Key> {
     own.into_iter().chain(merged).collect()
 }
 
-/// Which observations are one process: the earliest first, with the earliest of each other sensor that follows it within
-/// the window. Members of a group, in any order, to sets of their keys.
+/// Which observations are one process: pairs of both sensors, the earliest first, each with the earliest that follows
+/// it within the window. Members of a group, in any order, to sets of their keys.
 pub(crate) fn pair(mut members: Vec<Member>) -> Vec<Vec<Key>> {
     members.sort_unstable();
     let mut is_taken = vec![false; members.len()];
@@ -70,17 +69,14 @@ pub(crate) fn pair(mut members: Vec<Member>) -> Vec<Vec<Key>> {
         }
         let one = members[first];
         let mut set = vec![one.key];
-        let mut sensors = vec![one.sensor];
-        let within = |other: &Member| other.observed_at - one.observed_at <= one.sensor.window_us();
-        for (index, other) in members.iter().enumerate().skip(first + 1) {
-            if !within(other) {
-                break;
-            }
-            if !is_taken[index] && !sensors.contains(&other.sensor) {
-                set.push(other.key);
-                sensors.push(other.sensor);
-                is_taken[index] = true;
-            }
+        let within = |other: &Member| other.observed_at - one.observed_at <= PAIRING_WINDOW_US;
+        let others = members.iter().enumerate().skip(first + 1);
+        let partner = others
+            .take_while(|(_, other)| within(other))
+            .find(|(index, other)| !is_taken[*index] && other.sensor != one.sensor);
+        if let Some((index, other)) = partner {
+            set.push(other.key);
+            is_taken[index] = true;
         }
         sets.push(set);
     }
@@ -109,19 +105,13 @@ pub(crate) fn assemble(mut observations: Vec<Cells>) -> Cells {
     };
     observations.sort_by_key(|row| (observed(row), key(row)));
     let first = observations[0].clone();
-    let mut richest_first: Vec<&Cells> = observations.iter().collect();
-    richest_first.sort_by_key(|row| rank(row));
-    let is_security = |row: &&&Cells| sensor(row) == Some(Sensor::Security4688);
-    let (security, others): (Vec<&Cells>, Vec<&Cells>) =
-        richest_first.iter().partition(|row| is_security(&row));
-    let security_first: Vec<&Cells> = [security, others].concat();
-    let decider = decider(&richest_first);
+    let is_sysmon = |row: &&Cells| sensors(row).iter().any(|sensor| sensor == "sysmon_1");
+    let (sysmon, security): (Vec<&Cells>, Vec<&Cells>) = observations.iter().partition(is_sysmon);
+    let richest_first: Vec<&Cells> = sysmon.iter().chain(&security).copied().collect();
+    let security_first: Vec<&Cells> = security.iter().chain(&sysmon).copied().collect();
     let pick = |column: &Column, index: usize| -> Cell {
         if ENVELOPE.contains(&column.name) {
             return first[index].clone();
-        }
-        if DECIDED.contains(&column.name) {
-            return decider[index].clone();
         }
         let order = if SECURITY_FIRST.contains(&column.name) {
             &security_first
@@ -142,6 +132,7 @@ pub(crate) fn assemble(mut observations: Vec<Cells>) -> Cells {
     row[at("sensors")] = Cell::TextList(seen);
     let others = observations[1..].iter().filter_map(key).collect();
     row[at("merged_source_event_keys")] = Cell::TextList(others);
+    row[at("outcome")] = outcome(&observations);
     row[at("merged_observations")] = Cell::Text(write(&observations));
     row
 }
@@ -153,22 +144,17 @@ fn sensors(row: &Cells) -> Vec<String> {
     }
 }
 
-fn sensor(row: &Cells) -> Option<Sensor> {
-    process(row).map(|(_, member)| member.sensor)
-}
-
-fn rank(row: &Cells) -> u8 {
-    sensor(row).map_or(u8::MAX, Sensor::rank)
-}
-
-/// Who says what became of it: where one sensor cannot say and another can, the other is right.
-fn decider<'a>(richest_first: &[&'a Cells]) -> &'a Cells {
+/// Where one sensor cannot say and the other can, the other is right.
+fn outcome(observations: &[Cells]) -> Cell {
+    let outcomes = observations.iter().map(|row| &row[at("outcome")]);
     let undecided = Cell::Text("undecided".to_owned());
-    let decided = richest_first.iter().find(|row| {
-        let outcome = &row[at("outcome")];
-        !outcome.is_null() && *outcome != undecided
-    });
-    decided.unwrap_or(&richest_first[0])
+    let decided = outcomes
+        .clone()
+        .find(|cell| !cell.is_null() && **cell != undecided);
+    decided
+        .or(outcomes.clone().next())
+        .cloned()
+        .unwrap_or(Cell::Null)
 }
 
 fn write(observations: &[Cells]) -> String {
@@ -244,32 +230,22 @@ pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observat
     parsed.iter().filter_map(observation).collect()
 }
 
-/// The process that a single observation tells of, where other sensors may see it too.
+/// The process that a single observation started, where its sensor sees every start.
 pub(crate) fn process(cells: &Cells) -> Option<(Group, Member)> {
-    let sensors = sensors(cells);
-    let text = |name: &str| cells[at(name)].text().unwrap_or_default();
-    let number = |name: &str| match &cells[at(name)] {
-        Cell::Long(number) => Some(*number),
-        _ => None,
-    };
-    let sighting = Sighting {
-        sensor: sensors.first()?,
-        trigger: text("trigger"),
-        device: text("device"),
-        file_path: text("file_path"),
-        pid: number("pid"),
-        parent_pid: number("parent_pid"),
-        parent_path: text("parent_path"),
-    };
-    let (group, sensor) = sighting.place()?;
+    let sensor = sensors(cells)
+        .first()
+        .and_then(|word| ProcessSensor::of_word(word))?;
     let key = cells[at("source_event_key")].text().and_then(parse_key)?;
-    let Cell::Time(observed_at) = cells[at("observed_at")] else {
+    let (Cell::Long(pid), Cell::Time(observed_at)) = (&cells[at("pid")], &cells[at("observed_at")])
+    else {
         return None;
     };
+    let device = cells[at("device")].text().unwrap_or_default();
+    let group = group_of(device, *pid, cells[at("file_path")].text()?);
     Some((
         group,
         Member {
-            observed_at,
+            observed_at: *observed_at,
             key,
             sensor,
             row: key,

@@ -8,9 +8,8 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use epm_tables::schema::ELEVATIONS_TABLE;
 use epm_tables::write::{Cell, Cells, DataFile, RowsBuilder, TableWriter, WriteError, read_cells};
 
-use super::index::{Indexes, Key, Member, observations};
+use super::index::{Group, Indexes, Key, Member, observations};
 use super::members::{self, amend, assemble, explode, keys, pair};
-use super::sightings::Group;
 
 /// A row that arrived and has a key at its source.
 #[derive(Clone, Debug)]
