@@ -88,6 +88,14 @@ impl Server {
     }
 }
 
+/// An address below the ports that the system gives out, so that nobody takes it while the server is down.
+fn quiet_address() -> SocketAddr {
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let free =
+        (first..32_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    SocketAddr::from(([127, 0, 0, 1], free.expect("a port is free")))
+}
+
 fn sudoers(server: &str, more: &str) -> String {
     format!(
         "Defaults !syslog, log_servers = {server}\n{more}\n{CALLER} ALL=(ALL) NOPASSWD: ALL, !/usr/bin/false\n"
@@ -265,7 +273,7 @@ async fn a_log_that_is_sent_twice_gives_the_same_records() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_server_sudo_behaves_as_it_is_configured() {
-    let server = Server::start(Transport::Plain).await;
+    let server = Server::at(quiet_address(), Transport::Plain).await;
     let address = server.address;
     let strict = sudoers(&address.to_string(), "Defaults !ignore_logfile_errors");
     let lenient = sudoers(&address.to_string(), "Defaults ignore_logfile_errors");
