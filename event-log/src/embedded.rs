@@ -15,7 +15,6 @@ mod recovery;
 mod segments;
 mod writer;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -25,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::format::MAX_PAYLOAD_BYTES;
 pub use self::writer::WriterFigures;
 
-use self::opening::{lock, open_partition, partition_count, read_partition_count};
+use self::opening::{Lock, lock, open_partition, partition_count, read_partition_count};
 use self::positions::Positions;
 use self::segments::{Segment, Segments, list};
 use self::writer::{Append, Writer, check, read_marker};
@@ -83,7 +82,7 @@ pub struct EmbeddedLog {
     figures: Arc<WriterFigures>,
     skipped: u64,
     /// Held for as long as this process writes.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for EmbeddedLog {

@@ -17,7 +17,18 @@ use crate::disk::Disk;
 use crate::entry::{Offset, PartitionId};
 use crate::error::LogError;
 
-pub(super) fn lock(directory: &Path) -> Result<File, LogError> {
+/// The lock of a log's folder, for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that this process is just starting has a copy of the descriptor.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+pub(super) fn lock(directory: &Path) -> Result<Lock, LogError> {
     let path = directory.join("lock");
     let file = OpenOptions::new()
         .write(true)
@@ -26,7 +37,7 @@ pub(super) fn lock(directory: &Path) -> Result<File, LogError> {
         .open(&path)
         .map_err(|cause| LogError::io(&path, cause))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(LogError::Locked { path }),
         Err(cause) => Err(LogError::io(path, cause.into())),
     }
@@ -171,4 +182,20 @@ fn recover_tail(
     active.position = found.end_position;
     active.next = found.end_offset;
     Ok(found.skipped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_hold_the_lock() {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let held = lock(directory.path()).expect("the lock is free");
+        let copy = held.0.try_clone().expect("a descriptor can be copied");
+        assert!(lock(directory.path()).is_err(), "it is held");
+        drop(held);
+        lock(directory.path()).expect("it is free again");
+        drop(copy);
+    }
 }
