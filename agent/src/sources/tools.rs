@@ -356,7 +356,7 @@ impl ToolLines {
 
 impl Told {
     fn is_of_host(&self, entry: &Entry<'_>, now_us: i64) -> bool {
-        now_us.saturating_sub(self.observed_at_us).abs() <= RUN_WINDOW_US
+        now_us.abs_diff(self.observed_at_us) <= RUN_WINDOW_US.unsigned_abs()
             && self.host == entry.host.to_lowercase()
     }
 

@@ -120,6 +120,21 @@ fn an_entry_of_journald_itself_is_keyed_by_its_moment() {
     assert_ne!(later.keys(), recorded.keys());
 }
 
+#[test]
+fn times_at_both_ends_of_what_a_number_can_say_cost_no_other_entry() {
+    let at = |time: i64, message: &str| {
+        format!(
+            "{{\"__REALTIME_TIMESTAMP\":\"{time}\",\"_COMM\":\"su\",\"MESSAGE\":\"{message}\"}}\n"
+        )
+    };
+    let told = "(to root) anna on pts/0";
+    let opened = "pam_unix(su:session): session opened for user root(uid=0) by anna(uid=1000)";
+    for (first, second) in [(i64::MAX, i64::MIN), (i64::MIN, i64::MAX), (2, i64::MIN)] {
+        let recorded = read(&[at(first, told), at(second, opened), at(second, told)].concat());
+        assert_eq!(recorded.verdicts(), [Verdict::Elevated; 2]);
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(

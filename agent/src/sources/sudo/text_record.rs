@@ -158,7 +158,7 @@ fn exit_observation(
     source_key: SourceKey,
 ) -> Observation {
     // Text logs know whole seconds only; a clock that was set back gives no duration.
-    let lasted = observed_at_us - start.observed_at_us;
+    let lasted = observed_at_us.saturating_sub(start.observed_at_us);
     Observation {
         observed_at_us,
         source_key: Some(source_key),
