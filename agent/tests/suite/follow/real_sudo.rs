@@ -81,6 +81,7 @@ fn real_sudo() -> Result<(), String> {
 }
 
 /// Runs sudo as `account` with rules of our own, which nobody else on the machine sees. Each run holds `lock`, shared.
+/// It never is more than two rotations ahead, so that the log rotates while it is written, however fast either is.
 fn sudo_runs(folder: &Path, account: &str) -> Child {
     let (rules, log) = (folder.join("sudoers"), folder.join("logs/sudo.log"));
     let text = format!(
@@ -91,6 +92,7 @@ fn sudo_runs(folder: &Path, account: &str) -> Child {
     let script = format!(
         "mount --bind {rules} /etc/sudoers || exit 9
          for run in $(seq {RUNS}); do
+             while [ \"$(cat {rotations})\" -lt $((run * {ROTATIONS} / {RUNS} - 2)) ]; do sleep 0.01; done
              flock -s {lock} runuser -u {account} -- sudo -n /bin/echo run-$run >/dev/null || exit 8
              if [ $((run % 50)) = 0 ]; then
                  flock -s {lock} runuser -u {account} -- sudo -n /bin/false refused-$run 2>/dev/null && exit 7
@@ -99,6 +101,7 @@ fn sudo_runs(folder: &Path, account: &str) -> Child {
          exit 0",
         rules = rules.display(),
         lock = folder.join("lock").display(),
+        rotations = folder.join("rotations").display(),
     );
     Command::new("unshare")
         .args(["--mount", "sh", "-c", &script])
@@ -109,6 +112,13 @@ fn sudo_runs(folder: &Path, account: &str) -> Child {
 
 fn rotated(log: &Path, number: usize, packed: &str) -> PathBuf {
     PathBuf::from(format!("{}.{number}{packed}", log.display()))
+}
+
+/// Lets sudo go on; a file that is replaced is never read half written.
+fn tell_rotations(folder: &Path, rotations: usize) {
+    let next = folder.join("rotations.next");
+    fs::write(&next, rotations.to_string()).expect("it can be written");
+    fs::rename(next, folder.join("rotations")).expect("a rename");
 }
 
 /// What logrotate does: everything moves on by one, the log becomes `.1`, and the second newest is packed.
@@ -198,17 +208,22 @@ async fn a_real_sudo_is_followed_through_a_hundred_rotations_and_many_kills() {
     let (address, _stop) = peer.serve().await;
     let collector = format!("http://{address}");
 
+    tell_rotations(folder.path(), 0);
     let mut sudo = sudo_runs(folder.path(), &account.0);
     let is_rotated = Arc::new(AtomicBool::new(false));
+    let has_ended = Arc::new(AtomicBool::new(false));
     let rotating = {
-        let (log, is_rotated) = (log.clone(), Arc::clone(&is_rotated));
+        let (log, folder) = (log.clone(), folder.path().to_owned());
+        let (is_rotated, has_ended) = (Arc::clone(&is_rotated), Arc::clone(&has_ended));
         std::thread::spawn(move || {
             let mut rotations = 0;
             while rotations < ROTATIONS {
-                // A log that holds something, as logrotate wants it.
-                if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+                // A log that holds something, as logrotate wants it. Behind the last run nothing more comes.
+                let holds = fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0);
+                if holds || has_ended.load(Ordering::SeqCst) {
                     rotate(&log, &lock, rotations);
                     rotations += 1;
+                    tell_rotations(&folder, rotations);
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -217,8 +232,9 @@ async fn a_real_sudo_is_followed_through_a_hundred_rotations_and_many_kills() {
     };
     let mut follower = Running::start(folder.path(), &collector);
     let (mut kills, mut wait_ms) = (0_u64, 100);
-    while sudo.try_wait().expect("it can be asked").is_none() || !is_rotated.load(Ordering::SeqCst)
-    {
+    while !is_rotated.load(Ordering::SeqCst) || !has_ended.load(Ordering::SeqCst) {
+        let ended = sudo.try_wait().expect("it can be asked");
+        has_ended.store(ended.is_some(), Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         drop(follower);
         kills += 1;
