@@ -1,7 +1,7 @@
 //! One followed path that names a log: which of its files is read, and when the next one begins.
 //!
-//! A rotated file is read to its end before the next one begins, and it has ended once nothing came for a while and the
-//! path names another file that holds something: a program that writes may open the new file late.
+//! A rotated file is read to its end before the next one begins, and it has ended once nothing came for a while and a
+//! file behind it holds something: a program that writes may open the new file late.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -209,9 +209,7 @@ impl Log {
         let tail = strand.tail();
         match named(&self.path)? {
             None => return Ok(Some(waiting)),
-            Some((id, _)) if id == tail.id() => return Ok(Some(waiting)),
-            // The program that writes has not turned to it yet.
-            Some((id, 0)) if id != tail.id() => return Ok(Some(waiting)),
+            Some(id) if id == tail.id() => return Ok(Some(waiting)),
             Some(_) => {}
         }
         let (_, changed_us) = tail.state()?;
@@ -225,11 +223,12 @@ impl Log {
         let files = rotation::files(&self.path)?;
         let at = rotation::place_of(&files, &mark, strand.left())?;
         match rotation::next_after(files, at, &mark, strand.left())? {
-            Some(next) => {
+            Some(next) if next.tail.state()?.0 > 0 => {
                 self.turn_to(next, desk)?;
                 Ok(None)
             }
-            None => Ok(Some(waiting)),
+            // The program that writes has not turned to it yet.
+            _ => Ok(Some(waiting)),
         }
     }
 
@@ -333,12 +332,10 @@ impl Log {
     }
 }
 
-/// The file that `path` names now, and its size.
-fn named(path: &Path) -> io::Result<Option<(FileId, u64)>> {
+/// The file that `path` names now.
+fn named(path: &Path) -> io::Result<Option<FileId>> {
     match std::fs::metadata(path) {
-        Ok(metadata) => Ok(metadata
-            .is_file()
-            .then(|| (FileId::of(&metadata), metadata.len()))),
+        Ok(metadata) => Ok(metadata.is_file().then(|| FileId::of(&metadata))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

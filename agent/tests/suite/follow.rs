@@ -102,6 +102,20 @@ fn rotations_while_nobody_follows_are_made_up_for() {
 }
 
 #[test]
+fn rotated_files_are_read_while_nobody_writes_the_new_log() {
+    let mut world = World::new();
+    world.append(2);
+    world.follow_to_rest();
+    for _ in 0..3 {
+        world.append(2);
+        world.rotate();
+    }
+    world.follow_to_rest();
+    world.assert_complete();
+    world.assert_in_order();
+}
+
+#[test]
 fn a_log_that_is_copied_and_cut_goes_on() {
     let mut world = World::new();
     world.append(3);
