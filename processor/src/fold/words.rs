@@ -67,6 +67,7 @@ pub(crate) const SENSORS: Words = &[
     "intune",
     "sap_privileges",
     "santa",
+    "sudo_log_server",
 ];
 pub(crate) const SENSOR_STATES: Words = &["", "running", "stopped", "failing"];
 pub(crate) const LOSS_REASONS: Words = &[

@@ -70,7 +70,7 @@ pub const ELEVATIONS: &[Column] = &[
     column(
         "sensors",
         TextList,
-        "who saw it: broker, security_4688, sysmon_1, sudo_syslog, sudo_logfile, sudo_event_json, sudo_io_log, simulated, pkexec, su, doas, audit_execve, audit_user_cmd, intune, sap_privileges, santa",
+        "who saw it: broker, security_4688, sysmon_1, sudo_syslog, sudo_logfile, sudo_event_json, sudo_io_log, simulated, pkexec, su, doas, audit_execve, audit_user_cmd, intune, sap_privileges, santa, sudo_log_server",
     ),
     column(
         "outcome",
