@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use crate::components;
 use crate::house::House;
+use crate::log::TestLog;
 
 /// How long a browser may take for a page, on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -76,7 +77,9 @@ async fn house() -> House {
     let until_us = jiff::Timestamp::now().as_microsecond();
     let start_us = until_us - i64::from(DAYS) * DAY_US;
     let fleet = Fleet::new(21, 12).with_programme(start_us, DAYS);
-    House::with_history(&fleet, start_us, until_us).await.0
+    House::with_history(&TestLog::Folder, &fleet, start_us, until_us)
+        .await
+        .0
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {

@@ -1,12 +1,9 @@
-//! Programs that are not ours and that some tests need. A test without its program says so in one line, and fails
-//! where every program is required.
+//! Programs that are not ours and that only tests of the whole pipeline need.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Set to 1 where a missing program is a failure.
-const REQUIRED: &str = "EPM_REQUIRE_COMPONENTS";
+use epm_test_components::or_missing;
 
 /// Python with the two engines.
 pub(crate) fn python() -> Option<PathBuf> {
@@ -34,15 +31,4 @@ fn answers(program: &PathBuf, arguments: &[&str]) -> bool {
         .args(arguments)
         .output()
         .is_ok_and(|output| output.status.success())
-}
-
-fn or_missing(found: Option<PathBuf>, what: &str) -> Option<PathBuf> {
-    if found.is_none() {
-        let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
-        assert!(!required, "{REQUIRED}=1 and there is no {what}");
-        // Written past the capture of passing tests, so that it is seen.
-        let line = format!("left out: there is no {what}; scripts/test installs it\n");
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
-    found
 }

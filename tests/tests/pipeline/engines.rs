@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::components;
 use crate::house::House;
+use crate::log::TestLog;
 
 /// Seed, devices and days of the fleet: a few thousand elevations of every kind.
 const SEED: u64 = 20;
@@ -88,7 +89,7 @@ async fn two_independent_engines_count_what_rest_says() {
     };
     let fleet = still_fleet();
     let until_us = START_US + i64::from(DAYS) * DAY_US;
-    let (house, recorded) = House::with_history(&fleet, START_US, until_us).await;
+    let (house, recorded) = House::with_history(&TestLog::Folder, &fleet, START_US, until_us).await;
     let tables = house.tables();
     let engines = tokio::task::spawn_blocking(move || run_engines(&python, &tables))
         .await
@@ -124,9 +125,22 @@ async fn two_independent_engines_count_what_rest_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_report_says_how_fresh_and_complete_it_is() {
+    every_report_is_complete(&TestLog::Folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_report_says_how_fresh_and_complete_it_is_with_kafka_as_the_log() {
+    if let Some(log) = TestLog::topic("reports") {
+        every_report_is_complete(&log).await;
+    }
+}
+
+async fn every_report_is_complete(log: &TestLog) {
     let fleet = still_fleet();
     let until_us = START_US + i64::from(DAYS) * DAY_US;
-    let (house, recorded) = House::with_history(&fleet, START_US, until_us).await;
+    let (house, recorded) = House::with_history(log, &fleet, START_US, until_us).await;
+    let elevations = house.rows("elevations", "limit=700").await.len();
+    assert_eq!(elevations, recorded.elevations, "each elevation is a row");
     for report in [
         "elevations",
         "managed-elevations",

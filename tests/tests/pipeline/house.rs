@@ -9,7 +9,7 @@ use std::time::Duration;
 use epm_agent::source::Observation;
 use epm_agent::sources::simulated::{Fleet, FleetDevice};
 use epm_agent::{Agent, AgentConfig};
-use epm_event_log::{EmbeddedConfig, EmbeddedLog, EventLog, PartitionId};
+use epm_event_log::{EventLog, PartitionId};
 use epm_proto::ids::AgentId;
 use epm_proto::v1::{self, record::Body};
 use serde_json::Value;
@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+use crate::log::TestLog;
 
 /// Observations that an agent is handed at once.
 const CHUNK: usize = 500;
@@ -92,12 +94,15 @@ pub(crate) struct Answer {
 }
 
 impl House {
-    /// Starts every stage.
+    /// Starts every stage on a log in a folder.
     pub(crate) async fn open() -> Self {
+        Self::open_on(&TestLog::Folder).await
+    }
+
+    /// Starts every stage on `log`.
+    pub(crate) async fn open_on(log: &TestLog) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let log: Arc<dyn EventLog> = Arc::new(
-            EmbeddedLog::open(&folder.path().join("log"), EmbeddedConfig::default()).unwrap(),
-        );
+        let log = log.open(folder.path()).await;
         let tables = folder.path().join("tables");
         std::fs::create_dir_all(&tables).unwrap();
         let tables = Url::from_directory_path(tables.canonicalize().unwrap()).unwrap();
@@ -128,13 +133,14 @@ impl House {
         }
     }
 
-    /// A house in which `fleet` has delivered its whole history from `from_us` to `until_us`.
+    /// A house on `log` in which `fleet` has delivered its whole history from `from_us` to `until_us`.
     pub(crate) async fn with_history(
+        log: &TestLog,
         fleet: &Fleet,
         from_us: i64,
         until_us: i64,
     ) -> (Self, Recorded) {
-        let house = Self::open().await;
+        let house = Self::open_on(log).await;
         let mut recorded = Recorded::default();
         for device in fleet.devices() {
             let agent = house.agent(device);

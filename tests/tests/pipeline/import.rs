@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::log::TestLog;
 use crate::programs::{Running, free_port, must, wait_for_port};
 
 /// The folder of real records with counted truth; absent on most machines.
@@ -151,6 +152,17 @@ fn the_summary_of_every_file_is_the_truth() {
 
 #[test]
 fn importing_files_gives_exactly_those_elevations_and_importing_again_adds_none() {
+    import_three_times(&TestLog::Folder);
+}
+
+#[test]
+fn importing_files_gives_exactly_those_elevations_with_kafka_as_the_log() {
+    if let Some(log) = TestLog::topic("imported") {
+        import_three_times(&log);
+    }
+}
+
+fn import_three_times(log: &TestLog) {
     let Some(folder) = reference() else { return };
     let mut truth = truth(&folder);
     // In some logs of this collection the two sensors of one process are dated hours apart or lack its id, and are not
@@ -160,18 +172,17 @@ fn importing_files_gives_exactly_those_elevations_and_importing_again_adds_none(
     let text = |name: &str| work.path().join(name).to_string_lossy().into_owned();
     let (data, port, http) = (text("data"), free_port(), free_port());
     let (grpc_address, http_address) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{http}"));
-    let server = Running::start(
-        "epm",
-        &[
-            "serve",
-            "--data",
-            &data,
-            "--grpc",
-            &grpc_address,
-            "--http",
-            &http_address,
-        ],
-    );
+    let mut serve = vec![
+        "serve",
+        "--data",
+        &data,
+        "--grpc",
+        &grpc_address,
+        "--http",
+        &http_address,
+    ];
+    serve.extend(log.beside_data());
+    let server = Running::start("epm", &serve);
     wait_for_port(port);
     let collector = format!("http://{grpc_address}");
     let import = |state: &str, paths: &[String]| {
@@ -238,5 +249,7 @@ fn importing_files_gives_exactly_those_elevations_and_importing_again_adds_none(
         })
         .sum();
     assert_eq!(count("outcome=denied"), denied);
-    must("epm", &["verify", "--data", &data]);
+    let mut verify = vec!["verify", "--data", &data];
+    verify.extend(log.beside_data());
+    must("epm", &verify);
 }

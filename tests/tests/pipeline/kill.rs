@@ -1,16 +1,18 @@
-//! Every stage is killed at random moments under load, two hundred times and more; then everything that a device recorded
-//! is in the tables, each once.
+//! Every stage is killed at random moments under load, two hundred times and more, fifty times where the log is Kafka; then
+//! everything that a device recorded is in the tables, each once.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::programs::{Running, free_port, must};
+use crate::log::TestLog;
+use crate::programs::{Running, free_port};
+use crate::sudo_runs::RunsOfSudo;
 
-/// Kills of all stages together.
-const KILLS: usize = 210;
 /// Runs of sudo in one file: few, so that an import that is killed is soon repeated.
 const LINES: usize = 40;
+const COLLECTOR: usize = 0;
+const PROCESSOR: usize = 1;
+const AGENT: usize = 2;
 
 /// A generator of numbers, seeded by the clock and printed: a failure can be run again.
 struct Chance(u64);
@@ -25,26 +27,35 @@ impl Chance {
     }
 }
 
-struct House {
+/// How often stages are killed, and how fast.
+struct Plan {
+    kills: usize,
+    /// Longest time between two of them. A stage on Kafka needs some time to find its brokers, and should get to work
+    /// before it dies.
+    longest_life_ms: u64,
+    /// Stages to choose from: collector, processor and agent, each as often as its share. The agent less often than the
+    /// servers, so that imports come to their end and new ones begin.
+    stages: &'static [usize],
+}
+
+struct House<'a> {
+    log: &'a TestLog,
     data: String,
     state: String,
     port: String,
 }
 
-impl House {
+impl House<'_> {
     fn collector(&self) -> Running {
         let (log, grpc) = (
-            format!("{}/log", self.data),
+            self.log.place(&self.data),
             format!("127.0.0.1:{}", self.port),
         );
         Running::start("epm", &["collector", "--log", &log, "--grpc", &grpc])
     }
 
     fn processor(&self) -> Running {
-        let (log, tables) = (
-            format!("{}/log", self.data),
-            format!("{}/tables", self.data),
-        );
+        let (log, tables) = (self.log.place(&self.data), format!("{}/tables", self.data));
         Running::start("epm", &["processor", "--log", &log, "--tables", &tables])
     }
 
@@ -65,28 +76,34 @@ impl House {
     }
 }
 
-/// File `number` of runs of sudo, and what each is called in reports.
-fn write_file(folder: &Path, number: usize, expected: &mut BTreeSet<String>) -> std::path::PathBuf {
-    let mut text = String::new();
-    for line in 0..LINES {
-        let at = number * LINES + line;
-        let name = format!("tool-{at}");
-        let (hour, minute, second) = (at / 3600 % 24, at / 60 % 60, at % 60);
-        text.push_str(&format!(
-            "2026-03-02T{hour:02}:{minute:02}:{second:02}+00:00 web-1 sudo: ann : TTY=pts/0 ; PWD=/home/ann ; USER=root ; COMMAND=/usr/bin/{name} --now\n"
-        ));
-        expected.insert(name);
-    }
-    let path = folder.join(format!("auth-{number}.log"));
-    std::fs::write(&path, text).expect("a file can be written");
-    path
+#[test]
+fn two_hundred_kills_lose_nothing_and_count_nothing_twice() {
+    let plan = Plan {
+        kills: 210,
+        longest_life_ms: 250,
+        stages: &[COLLECTOR, COLLECTOR, PROCESSOR, PROCESSOR, AGENT],
+    };
+    kill_at_random(&TestLog::Folder, &plan);
 }
 
 #[test]
-fn two_hundred_kills_lose_nothing_and_count_nothing_twice() {
+fn fifty_kills_lose_nothing_and_count_nothing_twice_with_kafka_as_the_log() {
+    let Some(log) = TestLog::topic("killed") else {
+        return;
+    };
+    let plan = Plan {
+        kills: 50,
+        longest_life_ms: 1500,
+        stages: &[COLLECTOR, PROCESSOR],
+    };
+    kill_at_random(&log, &plan);
+}
+
+fn kill_at_random(log: &TestLog, plan: &Plan) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let text = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let house = House {
+        log,
         data: text("data"),
         state: text("state"),
         port: free_port().to_string(),
@@ -96,32 +113,29 @@ fn two_hundred_kills_lose_nothing_and_count_nothing_twice() {
         .elapsed()
         .map_or(1, |since| since.as_nanos() as u64);
     let mut chance = Chance(seed);
-    let mut expected = BTreeSet::new();
-    let mut files = 0;
+    let mut runs = RunsOfSudo::new(folder.path(), LINES);
     let (mut collector, mut processor) = (house.collector(), house.processor());
-    let mut file = write_file(folder.path(), files, &mut expected);
+    let mut file = runs.write_file();
     let mut import = house.import(&file);
     let mut kills = [0; 3];
-    while kills.iter().sum::<usize>() < KILLS {
-        std::thread::sleep(Duration::from_millis(chance.next(250)));
+    while kills.iter().sum::<usize>() < plan.kills {
+        std::thread::sleep(Duration::from_millis(chance.next(plan.longest_life_ms)));
         if let Some(status) = import.0.try_wait().expect("a child can be asked") {
             assert!(
                 status.success(),
                 "seed {seed}: an import that was not killed ended with {status}"
             );
-            files += 1;
-            file = write_file(folder.path(), files, &mut expected);
+            file = runs.write_file();
             import = house.import(&file);
         }
-        // The agent less often than the servers, so that imports come to their end and new ones begin.
-        let stage = [0, 0, 1, 1, 2][chance.next(5) as usize];
+        let stage = plan.stages[chance.next(plan.stages.len() as u64) as usize];
         kills[stage] += 1;
         match stage {
-            0 => {
+            COLLECTOR => {
                 collector.kill();
                 collector = house.collector();
             }
-            1 => {
+            PROCESSOR => {
                 processor.kill();
                 processor = house.processor();
             }
@@ -140,53 +154,7 @@ fn two_hundred_kills_lose_nothing_and_count_nothing_twice() {
     assert_eq!(processor.terminate(), Some(0));
     println!(
         "seed {seed}: {kills:?} kills of collector, processor and agent; {} files",
-        files + 1
+        runs.files()
     );
-
-    let verified = must("epm", &["verify", "--data", &house.data]);
-    assert!(verified.contains("0 are broken"), "{verified}");
-    let rows = must(
-        "epm",
-        &[
-            "report",
-            "elevations",
-            "--data",
-            &house.data,
-            "--columns",
-            "file_name",
-            "--format",
-            "csv",
-        ],
-    );
-    let names: Vec<&str> = rows.lines().skip(1).map(str::trim).collect();
-    assert_eq!(
-        names.len(),
-        expected.len(),
-        "seed {seed}: each elevation once"
-    );
-    let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
-    assert_eq!(names, expected, "seed {seed}");
-    let page = must(
-        "epm",
-        &[
-            "report",
-            "by-application",
-            "--data",
-            &house.data,
-            "--limit",
-            "1",
-            "--format",
-            "json",
-        ],
-    );
-    let page: serde_json::Value = serde_json::from_str(&page).expect("a report is JSON");
-    let completeness = &page["meta"]["completeness"];
-    assert_eq!(
-        completeness["missing_records"], 0,
-        "seed {seed}: {completeness}"
-    );
-    assert_eq!(
-        completeness["lost_records"], 0,
-        "seed {seed}: {completeness}"
-    );
+    runs.are_in_the_tables_once(&house.data, log, &format!("seed {seed}"));
 }

@@ -14,6 +14,8 @@ mod house;
 mod import;
 mod intune;
 mod kill;
+mod log;
 mod programs;
 mod server;
+mod sudo_runs;
 mod tidy;
