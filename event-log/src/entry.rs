@@ -62,7 +62,7 @@ impl Foreign {
             Self::NoPayload => "no payload",
             Self::TooLarge => "a payload larger than the log takes",
             Self::Unreadable => {
-                "bytes that do not verify, or that another compression than gzip, snappy or lz4 hides"
+                "bytes that do not verify, or that zstd hides: set compression.type=lz4 on the topic, and its broker changes what comes from now on"
             }
         }
     }

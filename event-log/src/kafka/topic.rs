@@ -201,14 +201,16 @@ impl Admin {
     }
 }
 
-/// Settings that every topic must have, and is made with.
+/// Settings of every topic that is made here.
 const ALWAYS: [(&str, &str); 6] = [
     ("cleanup.policy", "delete"),
     ("message.timestamp.type", "CreateTime"),
     ("unclean.leader.election.enable", "false"),
     ("retention.bytes", "-1"),
     ("max.message.bytes", "1048588"),
-    ("compression.type", "producer"),
+    // What our producer writes stays as it is, and what others write in a compression that is not opened here the broker
+    // changes into one that is.
+    ("compression.type", "lz4"),
 ];
 
 /// What keeps the topic from being the event log, each with its remedy.
@@ -310,8 +312,8 @@ fn needs(address: &KafkaAddress) -> Vec<Need> {
         need(
             "compression.type",
             Value::Not("zstd"),
-            "producer or any other but zstd",
-            "this program does not open zstd from Kafka; change it with kafka-configs --alter",
+            "lz4, or any other but zstd",
+            "this program does not open zstd from Kafka; set compression.type=lz4 with kafka-configs --alter",
         ),
         word(
             "retention.bytes",

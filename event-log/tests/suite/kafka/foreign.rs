@@ -2,7 +2,7 @@
 
 use epm_event_log::contract::{numbered, read_all};
 use epm_event_log::{EntryKind, EventLog, Foreign, LogError, Offset};
-use epm_test_components::Broker;
+use epm_test_components::{Broker, ForeignRecord};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
@@ -87,6 +87,31 @@ async fn foreign_records_are_named_for_what_is_wrong_and_stop_nobody() {
     }
 }
 
+#[tokio::test]
+async fn what_another_program_wrote_with_zstd_is_read_from_a_topic_of_ours() {
+    let Some(broker) = Broker::shared() else {
+        return;
+    };
+    let log = open(broker, "squeezed", "&partitions=1").await;
+    log.append(P0, vec![numbered(1)]).await.unwrap();
+    let record = ForeignRecord {
+        header: Some(("epm-kind", "0")),
+        key: Some("0123456789abcdef"),
+        value: Some("squeezed"),
+    };
+    tokio::task::spawn_blocking(move || broker.produce("squeezed", "zstd", &[record; 3]))
+        .await
+        .unwrap();
+    log.append(P0, vec![numbered(2)]).await.unwrap();
+    let read = read_all(&log, P0, Offset(0)).await;
+    assert_eq!(read.len(), 5);
+    for entry in &read[1..4] {
+        assert_eq!(entry.kind, EntryKind::Record);
+        assert_eq!(entry.key, *b"0123456789abcdef");
+        assert_eq!(entry.payload, "squeezed");
+    }
+}
+
 // The library in this process has no zstd either, so a batch that cannot be opened is made from one that can.
 #[tokio::test]
 async fn a_batch_in_a_compression_that_is_not_opened_is_counted_and_stops_nobody() {
@@ -128,6 +153,8 @@ async fn a_batch_in_a_compression_that_is_not_opened_is_counted_and_stops_nobody
     for entry in between {
         assert_eq!(entry.kind, EntryKind::Foreign(Foreign::Unreadable));
     }
+    let words = Foreign::Unreadable.words();
+    assert!(words.contains("compression.type=lz4"), "{words}");
 }
 
 #[tokio::test]
