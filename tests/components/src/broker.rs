@@ -2,12 +2,16 @@
 //!
 //! It ends with the process that started it, however that ends: the shell around it waits for the end of its input.
 
+mod tools;
+
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+pub use tools::ForeignRecord;
 
 /// Version that `scripts/test` fetches, as `broker.pom.xml` says.
 const VERSION: &str = "4.3.1";
@@ -221,9 +225,11 @@ fn libraries() -> Option<PathBuf> {
             home.join(".cache/epm-test-kafka").join(VERSION)
         }
     };
-    let broker = folder.join(format!("kafka_2.13-{VERSION}.jar"));
+    let has = |jar: &str| folder.join(format!("{jar}-{VERSION}.jar")).is_file();
     let has_java = Command::new("java").arg("-version").output();
-    let is_there = broker.is_file() && has_java.is_ok_and(|output| output.status.success());
+    let is_there = has("kafka_2.13")
+        && has("kafka-tools")
+        && has_java.is_ok_and(|output| output.status.success());
     is_there.then_some(folder)
 }
 
@@ -240,5 +246,9 @@ mod tests {
     fn the_version_is_the_one_that_is_fetched() {
         let fetched = include_str!("../broker.pom.xml");
         assert!(fetched.contains(&format!("<version>{VERSION}</version>")));
+        let versions = fetched
+            .lines()
+            .filter(|line| line.trim_start().starts_with("<version>") && line.contains('.'));
+        assert!(versions.into_iter().all(|line| line.contains(VERSION)));
     }
 }

@@ -9,7 +9,7 @@ mod broker;
 
 use std::io::Write as _;
 
-pub use broker::Broker;
+pub use broker::{Broker, ForeignRecord};
 
 /// Set to 1 where a missing program is a failure.
 const REQUIRED: &str = "EPM_REQUIRE_COMPONENTS";
