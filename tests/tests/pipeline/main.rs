@@ -13,6 +13,7 @@ mod follow;
 mod house;
 mod import;
 mod intune;
+mod kafka;
 mod kill;
 mod log;
 mod programs;
