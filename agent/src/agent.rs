@@ -2,8 +2,10 @@
 //!
 //! Many agents may live in one process: each is a few tasks, and its disk work borrows threads of the runtime.
 
+mod shared;
+
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use epm_proto::ids::AgentId;
@@ -21,6 +23,9 @@ use crate::spool::mint::Mint;
 use crate::spool::{Depth, MAX_COMMIT_OBSERVATIONS, Place, Spool, SpoolError, SpoolLimits};
 use crate::uplink::address::{AddressError, CollectorAddress};
 use crate::uplink::{self, UplinkConfig, backoff};
+
+use shared::Link;
+pub(crate) use shared::Shared;
 
 /// Calls that wait for the same commit: their observers wait with them, so this bounds memory and no more.
 const MAX_WAITING_CALLS: usize = 256;
@@ -123,84 +128,6 @@ pub struct AgentStatus {
     pub last_error: Option<String>,
 }
 
-/// What the tasks of one agent share.
-pub(crate) struct Shared {
-    spool: Mutex<Spool>,
-    link: Mutex<Link>,
-    // Rises with every commit and every answer of the collector.
-    news: watch::Sender<u64>,
-    agent_id: AgentId,
-    clock: Clock,
-}
-
-#[derive(Debug, Default)]
-struct Link {
-    connected: bool,
-    last_ack_us: Option<i64>,
-    rejected: u64,
-    clock_offset_ms: i64,
-    last_error: Option<String>,
-    sensors: Vec<v1::SensorHealth>,
-}
-
-impl Shared {
-    /// Works on the spool. Waits for the disk, so it belongs on a thread that may.
-    pub(crate) fn with_spool<T>(&self, work: impl FnOnce(&mut Spool) -> T) -> T {
-        // A commit that panicked is cut away by the next one, so the spool stays usable.
-        work(&mut self.spool.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn agent_id(&self) -> AgentId {
-        self.agent_id
-    }
-
-    pub(crate) fn boot_id(&self) -> [u8; 16] {
-        self.clock.boot_id()
-    }
-
-    pub(crate) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
-    }
-
-    pub(crate) fn tell(&self) {
-        self.news
-            .send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    pub(crate) fn connected(&self, clock_offset_ms: i64) {
-        let mut link = self.link();
-        link.connected = true;
-        link.clock_offset_ms = clock_offset_ms;
-        link.last_error = None;
-    }
-
-    pub(crate) fn disconnected(&self, error: Option<&impl std::error::Error>) {
-        let mut link = self.link();
-        link.connected = false;
-        if let Some(error) = error {
-            link.last_error = Some(error.to_string());
-        }
-    }
-
-    pub(crate) fn acknowledged(&self, rejected: u64) {
-        let mut link = self.link();
-        link.last_ack_us = Some(now_us());
-        link.rejected += rejected;
-    }
-
-    pub(crate) fn clock_offset_ms(&self) -> i64 {
-        self.link().clock_offset_ms
-    }
-
-    pub(crate) fn sensors(&self) -> Vec<v1::SensorHealth> {
-        self.link().sensors.clone()
-    }
-}
-
 type Answer = oneshot::Sender<Result<(), Arc<SpoolError>>>;
 /// The way to the task that writes.
 pub(crate) type Requests = mpsc::Sender<(Vec<Observation>, Answer)>;
@@ -252,6 +179,7 @@ impl Agent {
                 ..Link::default()
             }),
             news: watch::Sender::new(0),
+            turns: watch::Sender::new(0),
             agent_id: state.agent_id(),
             clock,
         });
@@ -300,6 +228,22 @@ impl Agent {
         Self::observe_through(&self.requests, observations).await
     }
 
+    /// [`Agent::observe`] for a source that keeps what it has until it is recorded, such as a log: where the spool is
+    /// full, nothing makes room for it.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing of them was recorded; a full spool is to be tried again.
+    pub async fn observe_where_room(
+        &self,
+        observations: Vec<Observation>,
+    ) -> Result<(), AgentError> {
+        let room = self.on_spool(Spool::refuse_where_full).await;
+        room.ok_or(AgentError::Stopped)?
+            .map_err(|error| AgentError::Spool(Arc::new(error)))?;
+        self.observe(observations).await
+    }
+
     pub(crate) async fn observe_through(
         requests: &Requests,
         observations: Vec<Observation>,
@@ -329,18 +273,20 @@ impl Agent {
 
     /// What one sensor says of itself, for the heartbeats from now on; the others stay as they are.
     pub fn set_sensor(&self, health: v1::SensorHealth) {
-        let sensors = &mut self.shared.link().sensors;
-        match sensors.iter_mut().find(|old| old.sensor == health.sensor) {
-            Some(old) => *old = health,
-            None => sensors.push(health),
-        }
+        self.shared.change_sensors(|sensors| {
+            match sensors.iter_mut().find(|old| old.sensor == health.sensor) {
+                Some(old) => *old = health,
+                None => sensors.push(health),
+            }
+        });
     }
 
     /// What sensors say of themselves that may be several of one kind, in place of what they said `before`.
     pub fn replace_sensors(&self, before: &[v1::SensorHealth], now: Vec<v1::SensorHealth>) {
-        let sensors = &mut self.shared.link().sensors;
-        sensors.retain(|health| !before.contains(health));
-        sensors.extend(now);
+        self.shared.change_sensors(|sensors| {
+            sensors.retain(|health| !before.contains(health));
+            sensors.extend(now);
+        });
     }
 
     /// Waits until everything recorded so far is durable at the collector, finally refused, or told as lost.

@@ -5,6 +5,7 @@ mod broker;
 mod explain;
 pub mod failure;
 mod follow;
+mod followed_logs;
 mod import;
 pub mod logging;
 mod policy;
@@ -131,6 +132,15 @@ pub struct RunArgs {
         requires = "sudo_log_server_cert"
     )]
     pub sudo_log_server_clients: Option<PathBuf>,
+    /// A log to follow beside that, or a folder that receives logs, as `follow` does; may be given several times.
+    #[arg(long, value_name = "PATH", env = "EPM_FOLLOW")]
+    pub follow: Vec<PathBuf>,
+    /// Time zone of stamps in followed logs that name none, such as Europe/Berlin [default: the zone of this device].
+    #[arg(long, value_name = "ZONE", env = "EPM_ZONE", requires = "follow")]
+    pub zone: Option<String>,
+    /// How often to look at followed logs where the system does not tell of changes, as on network file systems.
+    #[arg(long, value_name = "DURATION", env = "EPM_POLL", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub poll: Duration,
     /// Policies that `elevate` is answered by, YAML or JSON; root's alone to write. Without it nothing is elevated.
     #[arg(long, value_name = "FILE", env = "EPM_POLICY")]
     pub policy: Option<PathBuf>,

@@ -269,7 +269,11 @@ impl Follower {
         let (sensor, state, what) = match (self.failing.get(path), target) {
             (Some(why), _) => (None, Failing, why.clone()),
             (None, Target::Log(log)) => match log.strand() {
-                None if log.is_missing() => (None, Failing, "it is not there".to_owned()),
+                None if log.is_missing() => (
+                    None,
+                    Failing,
+                    "it is not there; correct the path, or see why nothing writes it".to_owned(),
+                ),
                 None => (None, Running, "begins".to_owned()),
                 Some(strand) => match (strand.refusal(), strand.format()) {
                     (Some(refusal), _) => (None, Failing, refusal.to_string()),
@@ -287,7 +291,7 @@ impl Follower {
             },
         };
         v1::SensorHealth {
-            sensor: sensor.unwrap_or(v1::SensorKind::Unspecified).into(),
+            sensor: sensor.unwrap_or(v1::SensorKind::FollowedLog).into(),
             state: state.into(),
             detail: format!("{}: {what}", path.display()),
         }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use epm_proto::v1;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Shared};
@@ -12,6 +14,9 @@ use crate::source::Observation;
 
 /// How often a device says that it lives: a minute of silence is the least that anyone acts on.
 pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+/// Least time between a heartbeat and one that tells that a sensor changed its state: sensors that start together are
+/// told of together, and one that comes and goes does not fill the spool.
+const SHORTEST_GAP: Duration = Duration::from_secs(5);
 
 /// What does not change between two heartbeats.
 #[derive(Clone, Debug)]
@@ -59,7 +64,7 @@ impl Heartbeat {
     }
 }
 
-/// Beats at once and then every interval, until `stop`.
+/// Beats at once, then every interval and when a sensor changes its state, until `stop`.
 pub(crate) async fn run(
     heartbeat: Heartbeat,
     shared: Arc<Shared>,
@@ -69,11 +74,16 @@ pub(crate) async fn run(
     let mut timer = tokio::time::interval(heartbeat.interval);
     // A device that slept says once that it is back.
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turns = shared.turns();
+    let mut beaten = None;
     loop {
         tokio::select! {
             _ = timer.tick() => {}
+            () = turned(&mut turns, beaten) => timer.reset(),
             () = stop.cancelled() => return,
         }
+        beaten = Some(Instant::now());
+        turns.mark_unchanged();
         let (source, beat) = (Arc::clone(&shared), heartbeat.clone());
         let made = tokio::task::spawn_blocking(move || beat.observation(&source)).await;
         let Ok(observation) = made else {
@@ -82,5 +92,17 @@ pub(crate) async fn run(
         if let Err(error) = Agent::observe_through(&requests, vec![observation]).await {
             tracing::warn!(agent = %shared.agent_id(), %error, "a heartbeat could not be spooled");
         }
+    }
+}
+
+/// Ends when a sensor changed its state and the last heartbeat is long enough ago.
+async fn turned(turns: &mut watch::Receiver<u64>, beaten: Option<Instant>) {
+    if turns.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    // Whoever waits here may be dropped for a regular heartbeat, which then tells the change.
+    turns.mark_changed();
+    if let Some(beaten) = beaten {
+        tokio::time::sleep_until(beaten + SHORTEST_GAP).await;
     }
 }

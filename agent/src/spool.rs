@@ -203,31 +203,15 @@ impl Spool {
                 given: observations.len(),
             });
         }
-        self.refuse_where_full()?;
+        if self.limits.when_full == WhenFull::Refuse {
+            self.refuse_where_full()?;
+        }
         self.commit(observations)?;
         self.set_damage_aside();
         if let Err(error) = self.make_room() {
             tracing::warn!(%error, "the spool could not make room");
         }
         Ok(())
-    }
-
-    fn refuse_where_full(&mut self) -> Result<(), SpoolError> {
-        if self.limits.when_full == WhenFull::Evict {
-            return Ok(());
-        }
-        // The last segment's worth stays free, so that a later start that may evict has nothing to evict.
-        let limit = self
-            .limits
-            .max_bytes
-            .saturating_sub(self.limits.segment_bytes);
-        if self.file_bytes() >= limit {
-            self.tidy()?;
-        }
-        match self.file_bytes() {
-            bytes if bytes >= limit => Err(SpoolError::Full { bytes, limit }),
-            _ => Ok(()),
-        }
     }
 
     /// Counts records that could not be spooled because the disk was full; told with the next commit.

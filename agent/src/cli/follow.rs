@@ -75,7 +75,7 @@ async fn ended<T>(
     }
 }
 
-fn options(args: FollowArgs) -> Result<FollowOptions, Failure> {
+pub(super) fn options(args: FollowArgs) -> Result<FollowOptions, Failure> {
     if args.paths.len() > MAX_PATHS {
         return Err(Failure::new(
             ExitCode::Usage,

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{ExitCode, Failure};
-use super::{Place, RunArgs, sudo_log_server, terminal};
+use super::{Place, RunArgs, followed_logs, sudo_log_server, terminal};
 use crate::broker::{Broker, BrokerConfig};
 use crate::{Agent, AgentConfig};
 
@@ -16,6 +16,7 @@ pub(super) async fn run(
     broker: Option<BrokerConfig>,
 ) -> Result<(), Failure> {
     let sudo = sudo_log_server::configured(&args)?;
+    let logs = followed_logs::configured(&args)?;
     let state = place.state_dir()?;
     let failed = |error: std::io::Error| Failure::because("cannot listen for signals", &error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -25,6 +26,8 @@ pub(super) async fn run(
     let agent = Arc::new(agent);
     let stop = CancellationToken::new();
     let sensor = sudo.map(|sudo| tokio::spawn(sudo.run(Arc::clone(&agent), stop.clone())));
+    let logs =
+        logs.map(|logs| tokio::spawn(logs.run(Arc::clone(&agent), state.clone(), stop.clone())));
     let broker = match broker {
         Some(config) => Some(Broker::open(config, Arc::clone(&agent)).map_err(|error| {
             let what = format!("cannot listen for elevate at {}", args.socket.display());
@@ -48,6 +51,9 @@ pub(super) async fn run(
         // What sudo was answered is in the spool before the spool closes.
         if let Some(sensor) = sensor {
             let _ = sensor.await;
+        }
+        if let Some(logs) = logs {
+            let _ = logs.await;
         }
         if let Some(broker) = broker {
             let _ = broker.await;

@@ -55,7 +55,7 @@ impl Moment {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// The file system; tried again.
-    #[error(transparent)]
+    #[error("{0}{remedy}", remedy = remedy(.0))]
     File(#[from] io::Error),
     /// The bookmark cannot be written; tried again.
     #[error("the bookmark cannot be written: {0}")]
@@ -66,6 +66,14 @@ pub(crate) enum Trouble {
     /// Following ends.
     #[error("stopped")]
     Stopped,
+}
+
+/// What a person can do about an error of the file system, as the end of a sentence.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; run the agent as root, or let its user read it",
+        _ => "",
+    }
 }
 
 /// What a look works with.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use epm_proto::v1;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +39,8 @@ struct ThroughAgent {
 
 impl Recorder for ThroughAgent {
     fn record(&mut self, observations: Vec<Observation>) -> Result<(), AgentError> {
-        self.runtime.block_on(self.agent.observe(observations))
+        self.runtime
+            .block_on(self.agent.observe_where_room(observations))
     }
 }
 
@@ -49,22 +51,37 @@ impl Recorder for ThroughAgent {
 /// Where the agent ends before, or the bookmark cannot be saved. A path that cannot be read is no error.
 pub async fn run(
     agent: Arc<Agent>,
+    follower: Follower,
+    stop: CancellationToken,
+    tell: impl FnMut(News),
+) -> Result<Follower, FollowError> {
+    let mut health = Vec::new();
+    let done = follow(&agent, follower, stop, tell, &mut health).await;
+    if done.is_err() {
+        // Nobody looks at the paths any more, so what they said of themselves no longer holds.
+        agent.replace_sensors(&health, Vec::new());
+    }
+    done
+}
+
+async fn follow(
+    agent: &Arc<Agent>,
     mut follower: Follower,
     stop: CancellationToken,
     mut tell: impl FnMut(News),
+    health: &mut Vec<v1::SensorHealth>,
 ) -> Result<Follower, FollowError> {
     let long_look = follower.stop_token();
     let mut watch = Watch::new()
         .inspect_err(|error| tracing::warn!(%error, "no hints from the kernel, only polling"))
         .ok();
-    let mut health = Vec::new();
     loop {
         let names = follower.watched();
         if let Some(watch) = &mut watch {
             // Before the look, so that nothing that follows it is without a hint.
             watch.ask_for(&names);
         }
-        let looking = look(Arc::clone(&agent), follower);
+        let looking = look(Arc::clone(agent), follower);
         let looked;
         (follower, looked) = {
             tokio::pin!(looking);
@@ -81,9 +98,9 @@ pub async fn run(
             return Err(error.into());
         }
         let now = follower.health();
-        if now != health {
-            agent.replace_sensors(&health, now.clone());
-            health = now;
+        if now != *health {
+            agent.replace_sensors(health, now.clone());
+            *health = now;
         }
         let longest = looked.again_in.unwrap_or(follower.poll).min(follower.poll);
         tokio::select! {

@@ -164,7 +164,11 @@ impl Counter {
             SensorKind::Intune => &mut summary.intune,
             SensorKind::SapPrivileges => &mut summary.privileges,
             SensorKind::Santa => &mut summary.santa,
-            SensorKind::Unspecified | SensorKind::Broker | SensorKind::Simulated => return,
+            SensorKind::Unspecified
+            | SensorKind::Broker
+            | SensorKind::Simulated
+            | SensorKind::FollowedLog
+            | SensorKind::SelfTest => return,
         };
         count_run(runs.get_or_insert_default(), reading.verdict);
     }

@@ -32,6 +32,27 @@ struct Victim {
 }
 
 impl Spool {
+    /// Refuses where only a segment's worth of room is left. Sources that can wait ask before they record, so that their
+    /// records never make others go.
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError::Full`], which passes when records are delivered.
+    pub fn refuse_where_full(&mut self) -> Result<(), SpoolError> {
+        // The last segment's worth stays free, so that a later start that may evict has nothing to evict.
+        let limit = self
+            .limits
+            .max_bytes
+            .saturating_sub(self.limits.segment_bytes);
+        if self.file_bytes() >= limit {
+            self.tidy()?;
+        }
+        match self.file_bytes() {
+            bytes if bytes >= limit => Err(SpoolError::Full { bytes, limit }),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives up what is too old, then the least important while the spool is larger than its limit.
     pub(super) fn make_room(&mut self) -> Result<(), SpoolError> {
         let oldest = now_us() - self.limits.max_age.as_micros() as i64;

@@ -14,6 +14,7 @@ mod peer;
 mod policy_store;
 mod real_sudo;
 mod reference;
+mod running;
 mod spool;
 mod sudo_log_server;
 mod tenant;

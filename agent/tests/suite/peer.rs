@@ -13,7 +13,7 @@ use epm_proto::v1::collector_message::Message as Answer;
 use epm_proto::v1::delivery_server::{Delivery, DeliveryServer};
 use prost::Message;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,6 +24,9 @@ pub(crate) const LIMITS: v1::Limits = v1::Limits {
     max_batch_bytes: 16 * 1024,
     max_batch_records: 16,
 };
+
+/// Far more than anything takes that a test waits for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What the peer has and how it behaves.
 #[derive(Default)]
@@ -78,11 +81,29 @@ impl State {
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct Peer(Arc<Mutex<State>>);
+pub(crate) struct Peer {
+    state: Arc<Mutex<State>>,
+    news: watch::Sender<()>,
+}
 
 impl Peer {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no test panics with it")
+        self.state.lock().expect("no test panics with it")
+    }
+
+    /// Waits until what the peer has is as wanted, and gives what `wanted` found.
+    pub(crate) async fn until<T>(&self, wanted: impl Fn(&State) -> Option<T>) -> T {
+        let mut news = self.news.subscribe();
+        let found = async {
+            loop {
+                if let Some(found) = wanted(&self.state()) {
+                    return found;
+                }
+                news.changed().await.expect("the peer is there");
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.expect("it comes within a minute")
     }
 
     /// Serves until the token is cancelled.
@@ -135,6 +156,7 @@ impl Peer {
                 state.repeated += 1;
             }
         }
+        self.news.send_replace(());
         if state.drop_unanswered > 0 {
             state.drop_unanswered -= 1;
             return None;

@@ -68,6 +68,8 @@ pub(crate) const SENSORS: Words = &[
     "sap_privileges",
     "santa",
     "sudo_log_server",
+    "followed_log",
+    "self_test",
 ];
 pub(crate) const SENSOR_STATES: Words = &["", "running", "stopped", "failing"];
 pub(crate) const LOSS_REASONS: Words = &[
