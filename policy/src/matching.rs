@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::decision::{MissReason, RuleAttribute};
 use crate::model::{
-    Assignment, Audience, Certificate, CertificateGroup, CertificateType, ChildBehaviour,
-    Conditions, ElevationType, FileVersion, GroupId, Platform, Policies, Rule, RulesPolicy, Sha256,
-    SignatureSource, Validation,
+    Assignment, Audience, Certificate, CertificateType, ChildBehaviour, Conditions, ElevationType,
+    FileVersion, GroupId, Platform, Policies, Rule, RulesPolicy, Sha256, SignatureSource,
+    Validation,
 };
 use crate::paths::{SplitPath, fold, split};
 use crate::pattern::Pattern;
@@ -113,28 +113,59 @@ pub(crate) enum Signer {
     },
 }
 
-/// Reusable certificates by the group that rules refer to.
-pub(crate) type Certificates = FxHashMap<GroupId, Arc<Certificate>>;
+/// The certificates of a set, each once: many rules know their files by the same few publishers.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    /// Reusable ones by the group that rules refer to.
+    groups: FxHashMap<GroupId, Arc<Certificate>>,
+    every: FxHashSet<Arc<Certificate>>,
+}
 
-/// The reusable certificates of a set.
-pub(crate) fn certificates(policies: &Policies) -> Certificates {
-    let groups = policies.certificate_groups.iter();
-    let entry = |group: &CertificateGroup| (group.id.clone(), Arc::new(group.certificate.clone()));
-    groups.map(entry).collect()
+impl Certificates {
+    pub(crate) fn of(policies: &Policies) -> Self {
+        let mut every = FxHashSet::default();
+        let mut once = |certificate: &Certificate| {
+            if let Some(known) = every.get(certificate) {
+                return Arc::clone(known);
+            }
+            let shared = Arc::new(certificate.clone());
+            every.insert(Arc::clone(&shared));
+            shared
+        };
+        let groups = policies.certificate_groups.iter();
+        let groups = groups.map(|group| (group.id.clone(), once(&group.certificate)));
+        let groups = groups.collect();
+        for rule in policies.rules.iter().flat_map(|policy| &policy.rules) {
+            if let SignatureSource::Uploaded {
+                certificate: Some(certificate),
+                ..
+            } = &rule.detection.signature
+            {
+                once(certificate);
+            }
+        }
+        Self { groups, every }
+    }
 }
 
 impl Signer {
     /// What a valid rule's source stands for. `None`: the signature does not matter.
-    pub(crate) fn of(source: &SignatureSource, groups: &Certificates) -> Option<Self> {
+    pub(crate) fn of(source: &SignatureSource, certificates: &Certificates) -> Option<Self> {
         match source {
             SignatureSource::Reusable {
                 certificate_type: Some(kind),
                 group: Some(id),
-            } => Some(Self::Certificate(*kind, Arc::clone(groups.get(id)?))),
+            } => Some(Self::Certificate(
+                *kind,
+                Arc::clone(certificates.groups.get(id)?),
+            )),
             SignatureSource::Uploaded {
                 certificate_type: Some(kind),
                 certificate: Some(certificate),
-            } => Some(Self::Certificate(*kind, Arc::new(certificate.clone()))),
+            } => Some(Self::Certificate(
+                *kind,
+                Arc::clone(certificates.every.get(certificate)?),
+            )),
             SignatureSource::Package { name, origin } => Some(Self::Package {
                 name: name.clone(),
                 origin: origin.clone(),
@@ -156,7 +187,7 @@ pub(crate) enum Verdict {
 }
 
 impl Matcher {
-    pub(crate) fn new(policy: &RulesPolicy, rule: &Rule, groups: &Certificates) -> Self {
+    pub(crate) fn new(policy: &RulesPolicy, rule: &Rule, certificates: &Certificates) -> Self {
         let platform = policy.platform;
         let detection = &rule.detection;
         let path = detection.file_path.as_deref();
@@ -177,7 +208,7 @@ impl Matcher {
             minimum_version: detection.minimum_version,
             name: Pattern::name(platform, &detection.file_name),
             folder: path.map(|path| Pattern::folder(platform, path)),
-            signature: Signer::of(&detection.signature, groups),
+            signature: Signer::of(&detection.signature, certificates),
             parent: parent.map(|path| Pattern::full_path(platform, path)),
         }
     }

@@ -22,10 +22,11 @@ pub(crate) enum Piece {
 
 /// A pattern that is ready to be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern {
-    /// The text, where there is neither wildcard nor variable: most patterns are that.
-    exact: Option<Box<str>>,
-    pieces: Box<[Piece]>,
+pub(crate) enum Pattern {
+    /// One stretch, which mostly is a text without wildcard or variable.
+    One(Piece),
+    /// Any other number of stretches.
+    Pieces(Box<[Piece]>),
 }
 
 impl Pattern {
@@ -79,24 +80,26 @@ impl Pattern {
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal.into()));
         }
-        let exact = match &pieces[..] {
-            [Piece::Literal(text)] => Some(text.clone()),
-            _ => None,
-        };
-        Self {
-            exact,
-            pieces: pieces.into(),
+        match <[Piece; 1]>::try_from(pieces) {
+            Ok([piece]) => Self::One(piece),
+            Err(pieces) => Self::Pieces(pieces.into()),
         }
     }
 
     /// The stretches, in order.
     pub(crate) fn pieces(&self) -> &[Piece] {
-        &self.pieces
+        match self {
+            Self::One(piece) => std::slice::from_ref(piece),
+            Self::Pieces(pieces) => pieces,
+        }
     }
 
     /// The text, where the pattern has neither wildcard nor variable.
     pub(crate) fn exact(&self) -> Option<&str> {
-        self.exact.as_deref()
+        match self {
+            Self::One(Piece::Literal(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Whether `text` (folded) fits. A variable that the device does not know fits nothing.
@@ -104,15 +107,16 @@ impl Pattern {
         if let Some(exact) = self.exact() {
             return exact == text;
         }
+        let pieces = self.pieces();
         let mut piece = 0;
         let mut at = 0;
         // Where to go on when what follows the last run does not fit: the piece after it, and one character further on.
         let mut resume: Option<(usize, usize)> = None;
         loop {
-            let step = match self.pieces.get(piece) {
+            let step = match pieces.get(piece) {
                 Some(Piece::Run) => {
                     piece += 1;
-                    if piece == self.pieces.len() {
+                    if piece == pieces.len() {
                         return true;
                     }
                     resume = Some((piece, at));
@@ -127,7 +131,7 @@ impl Pattern {
                 None => (at == text.len()).then_some(0),
             };
             match (step, resume) {
-                (Some(_), _) if piece == self.pieces.len() => return true,
+                (Some(_), _) if piece == pieces.len() => return true,
                 (Some(taken), _) => {
                     at += taken;
                     piece += 1;

@@ -5,7 +5,7 @@ use crate::decide::decide;
 use crate::decision::Decision;
 use crate::effective::EffectiveSettings;
 use crate::index::{Found, Index};
-use crate::matching::{Matcher, Subject, certificates, reach};
+use crate::matching::{Certificates, Matcher, Subject, reach};
 use crate::model::{Policies, Rule, RulesPolicy};
 use crate::precedence::attribute_count;
 use crate::request::Request;
@@ -14,8 +14,8 @@ use crate::validate::{PolicyError, validate};
 /// A rule of the set, ready to be compared.
 #[derive(Debug)]
 struct CompiledRule {
-    policy: usize,
-    rule: usize,
+    policy: u32,
+    rule: u32,
     matcher: Matcher,
 }
 
@@ -98,20 +98,20 @@ fn applies(policy: &crate::model::SettingsPolicy, request: &Request<'_>) -> bool
 }
 
 fn view<'s>(policies: &'s Policies, compiled: &'s CompiledRule) -> RuleView<'s> {
-    let policy = &policies.rules[compiled.policy];
+    let policy = &policies.rules[compiled.policy as usize];
     RuleView {
         policy,
-        rule: &policy.rules[compiled.rule],
+        rule: &policy.rules[compiled.rule as usize],
         matcher: &compiled.matcher,
     }
 }
 
 /// Rules in the order in which near misses are shown: the most specific first, as precedence counts it.
 fn compile(policies: &Policies) -> Vec<CompiledRule> {
-    let certificates = certificates(policies);
+    let certificates = Certificates::of(policies);
     let mut rules = Vec::new();
-    for (policy, written) in policies.rules.iter().enumerate() {
-        for (rule, text) in written.rules.iter().enumerate() {
+    for (policy, written) in (0..).zip(&policies.rules) {
+        for (rule, text) in (0..).zip(&written.rules) {
             rules.push(CompiledRule {
                 policy,
                 rule,

@@ -7,7 +7,7 @@ use super::cover::covers;
 use super::single::place;
 use super::{Check, Finding, Severity};
 use crate::limits::MAX_LINT_PAIRS;
-use crate::matching::{Matcher, Signer, certificates};
+use crate::matching::{Certificates, Matcher, Signer};
 use crate::model::{Audience, CertificateType, ElevationType, Policies, Sha256, Thumbprint};
 use crate::precedence::{Standing, Step, Target};
 use crate::set::RuleView;
@@ -30,7 +30,7 @@ struct Entry<'p> {
 }
 
 pub(super) fn check(policies: &Policies, findings: &mut Vec<Finding>) {
-    let certificates = certificates(policies);
+    let certificates = Certificates::of(policies);
     let matchers: Vec<Matcher> = policies
         .rules
         .iter()

@@ -4,7 +4,7 @@ use super::interpreters::powerful;
 use super::places::{Writable, writable_by_users};
 use super::{Check, Finding, Severity};
 use crate::limits::EXPIRING_DAYS;
-use crate::matching::{Certificates, Signer, certificates};
+use crate::matching::{Certificates, Signer};
 use crate::model::{
     Certificate, CertificateType, ChildBehaviour, DefaultResponse, ElevationType, Policies, Rule,
     RulesPolicy, SignatureSource, Validation,
@@ -44,7 +44,7 @@ pub(super) fn settings(policies: &Policies, findings: &mut Vec<Finding>) {
 const UNASSIGNED: &str = "the policy is assigned to nobody, so it applies nowhere";
 
 pub(super) fn rules(policies: &Policies, now_s: i64, findings: &mut Vec<Finding>) {
-    let certificates = certificates(policies);
+    let certificates = Certificates::of(policies);
     for (policy_number, policy) in policies.rules.iter().enumerate() {
         if policy.assignment.include.is_empty() {
             findings.push(Finding {

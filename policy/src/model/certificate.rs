@@ -18,7 +18,7 @@ pub enum CertificateType {
 }
 
 /// A certificate as a rule knows it. Every part that is present must equal the file's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// Digest of its encoding. The strongest part: it names one certificate.
