@@ -8,6 +8,7 @@ mod child;
 mod delivery;
 mod figures;
 mod idle;
+mod import;
 mod place;
 mod prepared;
 mod stage;
@@ -32,6 +33,8 @@ enum Command {
     B2(b2::Args),
     /// An agent with nothing to do.
     Idle(idle::Args),
+    /// A log of gigabytes through the agent's importer.
+    Import(import::Args),
     /// The stages under test, in a process of their own so that their CPU time can be told from the generator's.
     #[command(hide = true)]
     Stage(stage::Args),
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
             Command::B1(args) => b1::run(args).await,
             Command::B2(args) => b2::run(args).await,
             Command::Idle(args) => idle::run(args).await,
+            Command::Import(args) => import::run(args).await,
             Command::Stage(args) => stage::run(args).await,
         }
     })

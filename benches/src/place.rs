@@ -32,6 +32,13 @@ pub(crate) fn memory_of(process: &str, name: &str) -> anyhow::Result<u64> {
     Ok(kib.unwrap_or(0) << 10)
 }
 
+/// Bytes that the process has asked the system to read so far, from caches and disks.
+pub(crate) fn read_by(process: &str) -> anyhow::Result<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{process}/io"))?;
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar:"));
+    Ok(read.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+}
+
 /// How often the process's threads went to sleep of their own accord, and so were woken.
 pub(crate) fn wakeups_of(process: &str) -> anyhow::Result<u64> {
     let mut woken = 0;
