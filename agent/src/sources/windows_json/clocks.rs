@@ -2,8 +2,9 @@
 //!
 //! Every Sysmon event says when it happened by itself, in UTC, and the exporter says it once more in its own way. Where
 //! the two differ by whole quarters of an hour, that is the zone which the exporter forgot, and it forgot it for the
-//! Security events of that computer too. So these wait a little for the next event of Sysmon. Without Sysmon nothing is
-//! changed.
+//! Security events of that computer too. So these wait a little for an event of Sysmon that was written close to them:
+//! an exporter may be off by seven hours in the morning and, where it writes twelve hours without saying which half of
+//! the day they are of, by nineteen in the afternoon. Without Sysmon nothing is changed.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -23,6 +24,8 @@ const COMPUTERS: usize = 16_384;
 const STEP_US: i64 = ZONE_STEP_S * 1_000_000;
 /// Sysmon's events are written within seconds; what is further from a whole step is no zone.
 const DELAY_US: i64 = 60_000_000;
+/// A clock that was read this close to an event is the event's: it is not waited for a nearer one.
+const CLOSE_US: u64 = 10_000_000;
 /// Zones lie within 26 hours of one another.
 const ZONES_US: i64 = 26 * 3_600_000_000;
 
@@ -39,6 +42,32 @@ struct Waiting {
     computer: String,
     reading: Reading,
     bytes: usize,
+    /// Of the clocks that were read, the one closest to it.
+    nearest: Option<Clock>,
+}
+
+impl Waiting {
+    /// Takes notice of `clock`; says whether it is close.
+    fn learn(&mut self, clock: Clock) -> bool {
+        let written_us = self.reading.observation.as_ref();
+        let written_us = written_us.map_or(0, |observation| observation.observed_at_us);
+        let distance_us = |clock: Clock| clock.written_us.abs_diff(written_us);
+        let held_us = self.nearest.map_or(u64::MAX, distance_us);
+        let offered_us = distance_us(clock);
+        if offered_us <= held_us {
+            self.nearest = Some(clock);
+        }
+        offered_us.min(held_us) <= CLOSE_US
+    }
+
+    /// The reading, with its time set right.
+    fn settled(mut self) -> Reading {
+        let ahead_us = self.nearest.map_or(0, |clock| clock.ahead_us);
+        if let Some(observation) = &mut self.reading.observation {
+            observation.observed_at_us = observation.observed_at_us.saturating_sub(ahead_us);
+        }
+        self.reading
+    }
 }
 
 /// The clocks that are known, and what waits for one.
@@ -67,13 +96,19 @@ impl Clocks {
             ahead_us,
         };
         let computer = computer.to_lowercase();
-        let before = self.known.get(&computer).copied();
-        if before.is_none() && self.known.len() >= COMPUTERS {
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get_mut(at) {
+            if waiting.computer == computer && waiting.learn(clock) {
+                self.release(at, into)?;
+            } else {
+                at += 1;
+            }
+        }
+        if self.known.len() >= COMPUTERS && !self.known.contains_key(&computer) {
             self.known.clear();
         }
-        let flow = self.release(&computer, before, clock, into);
         self.known.insert(computer, clock);
-        flow
+        ControlFlow::Continue(())
     }
 
     /// Hands on `reading` of an event of `computer`, at once or once its time can be set right. It was read from
@@ -92,66 +127,39 @@ impl Clocks {
             if self.waiting.is_empty() {
                 break;
             }
-            self.release_oldest(into)?;
+            self.release(0, into)?;
         }
-        self.waiting_bytes += bytes;
-        self.waiting.push_back(Waiting {
-            computer: computer.to_lowercase(),
+        let computer = computer.to_lowercase();
+        let known = self.known.get(&computer).copied();
+        let mut waiting = Waiting {
+            computer,
             reading,
             bytes,
-        });
+            nearest: None,
+        };
+        if known.is_some_and(|clock| waiting.learn(clock)) {
+            return into.reading(waiting.settled());
+        }
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(waiting);
         ControlFlow::Continue(())
     }
 
     /// Hands on all that waits.
     pub(super) fn settle(&mut self, into: &mut dyn Readings) -> Flow {
         while !self.waiting.is_empty() {
-            self.release_oldest(into)?;
+            self.release(0, into)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn release_oldest(&mut self, into: &mut dyn Readings) -> Flow {
-        let Some(oldest) = self.waiting.pop_front() else {
+    fn release(&mut self, at: usize, into: &mut dyn Readings) -> Flow {
+        let Some(waiting) = self.waiting.remove(at) else {
             return ControlFlow::Continue(());
         };
-        self.waiting_bytes -= oldest.bytes;
-        let clock = self.known.get(&oldest.computer).copied();
-        into.reading(by(clock, clock, oldest.reading))
+        self.waiting_bytes -= waiting.bytes;
+        into.reading(waiting.settled())
     }
-
-    fn release(
-        &mut self,
-        computer: &str,
-        before: Option<Clock>,
-        after: Clock,
-        into: &mut dyn Readings,
-    ) -> Flow {
-        let mut at = 0;
-        while let Some(waiting) = self.waiting.get(at) {
-            if waiting.computer != computer {
-                at += 1;
-                continue;
-            }
-            if let Some(waiting) = self.waiting.remove(at) {
-                self.waiting_bytes -= waiting.bytes;
-                into.reading(by(before, Some(after), waiting.reading))?;
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The reading with its time set right by the clock that was read nearer to it.
-fn by(before: Option<Clock>, after: Option<Clock>, mut reading: Reading) -> Reading {
-    if let Some(observation) = &mut reading.observation {
-        let written_us = observation.observed_at_us;
-        let clocks = before.into_iter().chain(after);
-        let nearer = clocks.min_by_key(|clock| clock.written_us.abs_diff(written_us));
-        let ahead_us = nearer.map_or(0, |clock| clock.ahead_us);
-        observation.observed_at_us = written_us.saturating_sub(ahead_us);
-    }
-    reading
 }
 
 /// How far a clock is ahead that shows a difference of `difference_us`; nothing where no zone explains that.
@@ -198,21 +206,40 @@ mod tests {
         observations.map(|seen| seen.observed_at_us).collect()
     }
 
+    const SECOND_US: i64 = 1_000_000;
+
     #[test]
-    fn what_waits_is_set_right_by_the_nearer_clock() {
+    fn what_waits_is_set_right_by_the_nearest_clock() {
         let (mut clocks, mut into) = (Clocks::default(), Recorded::default());
-        let _ = clocks.learn("PC", 10_000, 10_000 + 7 * HOUR_US, &mut into);
-        for (computer, written_us) in [("pc", 11_000), ("PC", 90_000_000), ("other", 5)] {
-            let _ = clocks.set_right(computer, reading(written_us), 1, &mut into);
+        let _ = clocks.learn("PC", 0, 7 * HOUR_US, &mut into);
+        for (computer, seconds) in [("pc", 11), ("PC", 90), ("other", 5)] {
+            let _ = clocks.set_right(computer, reading(seconds * SECOND_US), 1, &mut into);
         }
         assert!(times(&into).is_empty());
-        let _ = clocks.learn("pc", 91_000_000, 91_000_000 + 19 * HOUR_US, &mut into);
-        assert_eq!(
-            times(&into),
-            [11_000 + 7 * HOUR_US, 90_000_000 + 19 * HOUR_US]
-        );
+        let later_us = 91 * SECOND_US;
+        let _ = clocks.learn("pc", later_us, later_us + 19 * HOUR_US, &mut into);
+        assert_eq!(times(&into), [90 * SECOND_US + 19 * HOUR_US]);
+        let _ = clocks.set_right("pc", reading(later_us), 1, &mut into);
+        assert_eq!(times(&into)[1..], [later_us + 19 * HOUR_US]);
         let _ = clocks.settle(&mut into);
-        assert_eq!(times(&into)[2..], [5]);
+        assert_eq!(
+            times(&into)[2..],
+            [11 * SECOND_US + 7 * HOUR_US, 5 * SECOND_US]
+        );
+    }
+
+    #[test]
+    fn all_of_one_log_before_all_of_sysmons_are_each_set_right_by_their_own_hour() {
+        // An exporter that writes twelve hours: 11:35 is 18:35 elsewhere, and 07:30 in the evening is 02:30 there.
+        let (mut clocks, mut into) = (Clocks::default(), Recorded::default());
+        let written = [11 * HOUR_US, 7 * HOUR_US];
+        for written_us in written {
+            let _ = clocks.set_right("pc", reading(written_us), 1, &mut into);
+        }
+        for (written_us, ahead_us) in written.into_iter().zip([-7 * HOUR_US, -19 * HOUR_US]) {
+            let _ = clocks.learn("pc", written_us + 4_000, written_us - ahead_us, &mut into);
+        }
+        assert_eq!(times(&into), [18 * HOUR_US, 26 * HOUR_US]);
     }
 
     #[test]
