@@ -65,7 +65,7 @@ pub enum Verdict {
 /// One process start as two sensors name it alike: what joins them when counting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessKey {
-    /// Device as the source wrote it, lower case.
+    /// Short name of the device, lower case.
     pub device: String,
     /// Process id.
     pub pid: u64,

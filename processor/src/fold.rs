@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use epm_event_log::{Entry, EntryKind, PartitionId};
 use epm_proto::head::RecordHead;
 use epm_proto::ids::{AgentId, Epoch, RecordName, Sequence};
+use epm_proto::sightings::Sensor;
 use epm_proto::v1::RejectedRecord;
 use epm_proto::view::{BodyView, ElevationExitView, ElevationView, RecordView};
 use epm_tables::schema::ELEVATIONS_TABLE;
@@ -29,7 +30,7 @@ pub(crate) use self::dead_letters::{DeadLetters, Gap};
 pub(crate) use self::devices::Devices;
 use self::elevation::Scratch;
 pub(crate) use self::index::Indexes;
-use self::index::{Member, ProcessSensor, group_of};
+use self::index::{Member, group_of};
 pub(crate) use self::time::day_of;
 pub(crate) use self::work::{Addition, Outcome};
 use self::work::{Exit, Keyed, Work};
@@ -166,8 +167,7 @@ impl Fold {
         record: &RecordView<'_>,
         elevation: &ElevationView<'_>,
     ) -> Option<(index::Group, Member)> {
-        let word = words::word(words::SENSORS, elevation.sensor);
-        let sensor = ProcessSensor::of_word(&word)?;
+        let sensor = Sensor::of(elevation.sensor.try_into().ok()?)?;
         let (pid, path) = (elevation.process.pid, elevation.file.path);
         if pid == 0 || path.is_empty() {
             return None;

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod head;
 pub mod ids;
 pub mod ranges;
+pub mod sightings;
 pub mod view;
 mod wire;
 

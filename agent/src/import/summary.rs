@@ -2,24 +2,22 @@
 //!
 //! Counts are before processes that two sensors saw are joined; how many those are is a count of its own.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use epm_proto::ids::SourceKey;
+use epm_proto::sightings::{self, Sensor};
 use epm_proto::v1::{AccountClass, SensorKind};
 use serde::Serialize;
 
-use crate::source::{ProcessKey, Reading, Readings, Verdict};
+use crate::source::{Observation, ProcessKey, Reading, Readings, Verdict};
 
-/// Processes remembered to find those that both sensors saw, as hashes of eight bytes: about 50 MB at most. Pairs are
-/// written close together, so that forgetting everything when it is full loses hardly any.
-const PROCESSES: usize = 1 << 20;
-
-const BY_4688: u8 = 1;
-const BY_SYSMON: u8 = 2;
-const BOTH: u8 = BY_4688 | BY_SYSMON;
+/// Elevated starts remembered to find those that both sensors saw: 50 MB at most. The two are written close together, so
+/// that settling all of them when it is full loses hardly any.
+const STARTS: usize = 1 << 20;
 
 /// Records of one Windows sensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -106,8 +104,17 @@ impl Summary {
 pub struct Counter {
     summary: Summary,
     hashes: RandomState,
-    // Elevated processes and which of the two sensors saw them.
-    seen: HashMap<u64, u8>,
+    starts: Vec<Start>,
+}
+
+/// An elevated start that either sensor saw, ordered as [`sightings::join`] needs it within its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Start {
+    /// Device, process id and program, hashed.
+    group: u64,
+    observed_at_us: i64,
+    key: Option<SourceKey>,
+    sensor: Sensor,
 }
 
 impl Counter {
@@ -120,36 +127,48 @@ impl Counter {
                 ..Summary::default()
             },
             hashes: RandomState::new(),
-            seen: HashMap::new(),
+            starts: Vec::new(),
         }
     }
 
     /// What was counted.
     #[must_use]
-    pub fn finish(self) -> Summary {
+    pub fn finish(mut self) -> Summary {
+        self.settle();
         self.summary
     }
 
-    // The same key twice from one sensor is one process here: the definition counts names, not records.
-    fn pair(&mut self, process: &ProcessKey, sensor: u8) {
-        if self.seen.len() >= PROCESSES {
-            self.seen.clear();
+    fn start(&mut self, process: &ProcessKey, sensor: Sensor, observation: &Observation) {
+        if self.starts.len() >= STARTS {
+            self.settle();
         }
-        let seen = self.seen.entry(self.hashes.hash_one(process)).or_default();
-        if *seen == BOTH & !sensor {
-            self.summary.same_process += 1;
+        self.starts.push(Start {
+            group: self.hashes.hash_one(process),
+            observed_at_us: observation.observed_at_us,
+            key: observation.source_key,
+            sensor,
+        });
+    }
+
+    // Counts the pairs as the tables will join them, where a copy of an event is no second one.
+    fn settle(&mut self) {
+        let mut starts = std::mem::take(&mut self.starts);
+        starts.sort_unstable();
+        starts.dedup_by(|one, other| one.key.is_some() && one == other);
+        for group in starts.chunk_by_mut(|one, other| one.group == other.group) {
+            let sets = sightings::join(group, |start| (start.observed_at_us, start.sensor));
+            self.summary.same_process += sets.iter().filter(|set| set.len() > 1).count() as u64;
         }
-        *seen |= sensor;
     }
 
     fn count(&mut self, reading: &Reading) {
         let summary = &mut self.summary;
         let runs = match reading.sensor {
             SensorKind::Security4688 => {
-                return self.count_start(reading, BY_4688, |summary| &mut summary.security_4688);
+                return self.count_start(reading, |summary| &mut summary.security_4688);
             }
             SensorKind::Sysmon1 => {
-                return self.count_start(reading, BY_SYSMON, |summary| &mut summary.sysmon_1);
+                return self.count_start(reading, |summary| &mut summary.sysmon_1);
             }
             SensorKind::SudoSyslog
             | SensorKind::SudoLogfile
@@ -176,7 +195,6 @@ impl Counter {
     fn count_start(
         &mut self,
         reading: &Reading,
-        sensor: u8,
         of: fn(&mut Summary) -> &mut Option<ProcessStarts>,
     ) {
         let starts = of(&mut self.summary).get_or_insert_default();
@@ -193,10 +211,11 @@ impl Counter {
             Verdict::Undecided => starts.undecided += 1,
             _ => {}
         }
-        if let Some(process) = &reading.process
+        if let (Some(process), Some(observation)) = (&reading.process, &reading.observation)
+            && let Some(sensor) = Sensor::of(reading.sensor)
             && reading.verdict == Verdict::Elevated
         {
-            self.pair(process, sensor);
+            self.start(process, sensor, observation);
         }
     }
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use epm_agent::import::summary::{Counter, Summary};
 use epm_agent::import::{self, ImportError, Options, Refusal};
-use epm_agent::source::{ProcessKey, Reading, Readings, Verdict};
+use epm_agent::source::{Observation, ProcessKey, Reading, Readings, Verdict};
 use epm_agent::sources::syslog;
+use epm_proto::ids::SourceKey;
 use epm_proto::v1::record::Body;
-use epm_proto::v1::{AccountClass, SensorKind};
+use epm_proto::v1::{AccountClass, Elevation, RecordClass, SensorKind};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -333,30 +334,46 @@ noise
 
 #[test]
 fn a_process_that_both_sensors_saw_is_counted_once() {
+    use SensorKind::{Security4688, Sysmon1};
+    use Verdict::{Elevated, NotElevated};
+    let start = |sensor, pid, verdict, at_us: i64| Reading {
+        sensor,
+        verdict,
+        account: AccountClass::Service,
+        process: Some(ProcessKey {
+            device: "pc".to_owned(),
+            pid,
+            image: r"c:\x.exe".to_owned(),
+        }),
+        observation: Some(Observation {
+            observed_at_us: at_us,
+            source_key: Some(SourceKey::derive(&[
+                &(sensor as i32).to_le_bytes(),
+                &pid.to_le_bytes(),
+                &at_us.to_le_bytes(),
+            ])),
+            class: RecordClass::Unmanaged,
+            body: Body::Elevation(Elevation::default()),
+        }),
+    };
     let mut counter = Counter::new(Path::new("x"));
-    for (sensor, pid, verdict) in [
-        (SensorKind::Security4688, 1, Verdict::Elevated),
-        (SensorKind::Sysmon1, 1, Verdict::Elevated),
-        (SensorKind::Sysmon1, 1, Verdict::Elevated),
-        (SensorKind::Sysmon1, 2, Verdict::Elevated),
-        (SensorKind::Security4688, 2, Verdict::NotElevated),
+    for reading in [
+        start(Security4688, 1, Elevated, 5_000),
+        start(Sysmon1, 1, Elevated, 0),
+        // The same event again, and the process id again a while later.
+        start(Security4688, 1, Elevated, 5_000),
+        start(Sysmon1, 1, Elevated, 0),
+        start(Sysmon1, 1, Elevated, 60_000_000),
+        start(Sysmon1, 2, Elevated, 0),
+        start(Security4688, 2, NotElevated, 0),
+        start(Security4688, 3, Elevated, 0),
+        start(Sysmon1, 3, Elevated, 2_000_001),
     ] {
-        let reading = Reading {
-            sensor,
-            verdict,
-            account: AccountClass::Service,
-            process: Some(ProcessKey {
-                device: "pc".to_owned(),
-                pid,
-                image: r"c:\x.exe".to_owned(),
-            }),
-            observation: None,
-        };
         assert!(counter.reading(reading).is_continue());
     }
     let summary = counter.finish();
     assert_eq!(summary.same_process, 1);
-    assert_eq!(summary.sysmon_1.expect("Sysmon records").by_service, 3);
+    assert_eq!(summary.sysmon_1.expect("Sysmon records").by_service, 5);
 }
 
 #[test]

@@ -8,9 +8,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use arrow::array::{Array, AsArray as _, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use epm_proto::sightings::Sensor;
+use epm_proto::v1::SensorKind;
 use epm_tables::write::{DataFile, TableWriter, WriteError};
 
 use super::members;
+use super::words::SENSORS;
 
 /// Keys of all indexes together: about 150 MB. The days used longest ago go first.
 const MAX_KEYS: usize = 2 << 20;
@@ -42,21 +45,10 @@ pub(crate) fn group_of(device: &str, pid: i64, path: &str) -> Group {
     (hasher.finish(), pid)
 }
 
-/// Which of two sensors that see every process start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ProcessSensor {
-    Security4688,
-    Sysmon1,
-}
-
-impl ProcessSensor {
-    pub(crate) fn of_word(word: &str) -> Option<Self> {
-        match word {
-            "security_4688" => Some(Self::Security4688),
-            "sysmon_1" => Some(Self::Sysmon1),
-            _ => None,
-        }
-    }
+/// The sensor that the tables call `word`, where others see the same processes.
+pub(crate) fn sensor_of(word: &str) -> Option<Sensor> {
+    let number = SENSORS.iter().position(|known| *known == word)?;
+    Sensor::of(SensorKind::try_from(i32::try_from(number).ok()?).ok()?)
 }
 
 /// One observation of a process start.
@@ -64,7 +56,7 @@ impl ProcessSensor {
 pub(crate) struct Member {
     pub(crate) observed_at: i64,
     pub(crate) key: Key,
-    pub(crate) sensor: ProcessSensor,
+    pub(crate) sensor: Sensor,
     /// Key of the row that it is part of.
     pub(crate) row: Key,
 }
@@ -169,7 +161,7 @@ fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> 
         return None;
     }
     let sensors = sensors.value(row);
-    let sensor = ProcessSensor::of_word(sensors.as_string_opt::<i32>()?.iter().flatten().next()?)?;
+    let sensor = sensor_of(sensors.as_string_opt::<i32>()?.iter().flatten().next()?)?;
     let text = |name| -> Option<&str> {
         let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
         column.is_valid(row).then(|| column.value(row))

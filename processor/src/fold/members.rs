@@ -3,14 +3,12 @@
 //! Pure: the rows are a function of the set of observations, in whatever order they came. A row that stands for several
 //! keeps each as it was alone, so that a later observation can be weighed against all of them.
 
+use epm_proto::sightings;
 use epm_tables::schema::{Column, ELEVATIONS_TABLE, Kind};
 use epm_tables::write::{Cell, Cells};
 use serde_json::{Map, Value};
 
-use super::index::{Group, Key, Member, Observation, ProcessSensor, group_of, parse_key};
-
-/// How far apart two sensors may date one process start. They differ by milliseconds; a process id comes back later.
-const PAIRING_WINDOW_US: i64 = 2_000_000;
+use super::index::{Group, Key, Member, Observation, group_of, parse_key, sensor_of};
 
 /// What Security 4688 knows better than Sysmon.
 const SECURITY_FIRST: &[&str] = &[
@@ -57,30 +55,11 @@ pub(crate) fn keys(row: &Cells) -> Vec<Key> {
     own.into_iter().chain(merged).collect()
 }
 
-/// Which observations are one process: pairs of both sensors, the earliest first, each with the earliest that follows
-/// it within the window. Members of a group, in any order, to sets of their keys.
+/// Which observations are one process. Members of a group, in any order, to sets of their keys, the earliest first.
 pub(crate) fn pair(mut members: Vec<Member>) -> Vec<Vec<Key>> {
-    members.sort_unstable();
-    let mut is_taken = vec![false; members.len()];
-    let mut sets = Vec::new();
-    for first in 0..members.len() {
-        if is_taken[first] {
-            continue;
-        }
-        let one = members[first];
-        let mut set = vec![one.key];
-        let within = |other: &Member| other.observed_at - one.observed_at <= PAIRING_WINDOW_US;
-        let others = members.iter().enumerate().skip(first + 1);
-        let partner = others
-            .take_while(|(_, other)| within(other))
-            .find(|(index, other)| !is_taken[*index] && other.sensor != one.sensor);
-        if let Some((index, other)) = partner {
-            set.push(other.key);
-            is_taken[index] = true;
-        }
-        sets.push(set);
-    }
-    sets
+    let sets = sightings::join(&mut members, |member| (member.observed_at, member.sensor));
+    let keys = |set: Vec<usize>| set.into_iter().map(|at| members[at].key).collect();
+    sets.into_iter().map(keys).collect()
 }
 
 /// The observations that a row was made of, each as it was alone. A row whose observations cannot be read stands for
@@ -232,9 +211,7 @@ pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observat
 
 /// The process that a single observation started, where its sensor sees every start.
 pub(crate) fn process(cells: &Cells) -> Option<(Group, Member)> {
-    let sensor = sensors(cells)
-        .first()
-        .and_then(|word| ProcessSensor::of_word(word))?;
+    let sensor = sensors(cells).first().and_then(|word| sensor_of(word))?;
     let key = cells[at("source_event_key")].text().and_then(parse_key)?;
     let (Cell::Long(pid), Cell::Time(observed_at)) = (&cells[at("pid")], &cells[at("observed_at")])
     else {

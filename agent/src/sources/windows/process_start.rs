@@ -44,7 +44,7 @@ impl ProcessStart<'_> {
         // Some collectors lose the process id: then nothing says which process it is.
         let is_known = verdict == Verdict::Elevated && self.process.pid != 0;
         let process = is_known.then(|| ProcessKey {
-            device: event.computer().to_lowercase(),
+            device: image::short_host(event.computer()).to_lowercase(),
             pid: self.process.pid,
             image: self.file.path.to_lowercase(),
         });
