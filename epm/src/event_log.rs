@@ -168,6 +168,7 @@ fn log_failure(error: &LogError) -> Failure {
         LogError::Locked { .. } => ExitCode::InUse,
         LogError::Unavailable { .. }
         | LogError::Refused { .. }
+        | LogError::KeptOut { .. }
         | LogError::NoTopic { .. }
         | LogError::Unfit { .. }
         | LogError::Configuration(_) => ExitCode::Failed,

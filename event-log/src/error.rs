@@ -55,6 +55,15 @@ pub enum LogError {
         #[source]
         cause: Arc<BrokerError>,
     },
+    /// Stop: the broker and we do not let each other in, which does not pass by itself.
+    #[error("Kafka does not let us in: {remedy}")]
+    KeptOut {
+        /// What is not accepted, and the option to change.
+        remedy: String,
+        /// Its words.
+        #[source]
+        cause: Arc<BrokerError>,
+    },
     /// Stop: the topic is not there, and this use of it does not make it.
     #[error(
         "there is no topic {topic}: start the collector first, which makes it, or make it yourself"
@@ -142,12 +151,7 @@ pub struct BrokerError {
 
 impl std::fmt::Display for BrokerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use rdkafka::error::KafkaError;
-        match &self.kafka {
-            // Its own words repeat the value, which may be a password.
-            KafkaError::ClientConfig(_, _, name, _) => write!(f, "setting {name} is not accepted")?,
-            kafka => write!(f, "{kafka}")?,
-        }
+        write!(f, "{}", self.kafka)?;
         match &self.connection {
             Some(connection) => write!(f, " ({connection})"),
             None => Ok(()),

@@ -9,6 +9,7 @@
 mod address;
 mod appender;
 mod client;
+mod kept_out;
 mod options;
 mod positions;
 mod reader;
@@ -56,7 +57,8 @@ impl KafkaLog {
     ///
     /// # Errors
     ///
-    /// [`LogError::Unavailable`] where no broker answers, which may pass; [`LogError::Unfit`] names each setting of the
+    /// [`LogError::Unavailable`] where no broker answers, which may pass; [`LogError::KeptOut`] and
+    /// [`LogError::Configuration`] name the option to change; [`LogError::Unfit`] names each setting of the
     /// topic that does not fit, [`LogError::NoTopic`] where there is none and none is to be made.
     pub async fn open(address: &KafkaAddress, on_missing: OnMissing) -> Result<Self, LogError> {
         if address.tls.is_none() && !address.is_loopback() {

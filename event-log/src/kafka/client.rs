@@ -12,11 +12,18 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::address::{KafkaAddress, Mechanism, Sasl, Tls};
+use super::kept_out::{KeptOut, unusable as cannot_be_made};
 use crate::entry::{Bounds, Offset, PartitionId};
 use crate::error::{BrokerError, LogError};
 
 /// How long a broker may take to answer: an election of another leader takes a few seconds.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the first question waits before it looks whether we were let in at all.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How long events of a connection that did not answer may take one after another.
+const EVENT_WAIT: Duration = Duration::from_millis(20);
+/// Events that are taken at once: more than a connection makes in the time of an answer.
+const MAX_EVENTS: usize = 100;
 /// Least time between two lines about a connection that does not work.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest wait before a broker that is gone is tried again: agents wait meanwhile.
@@ -112,6 +119,13 @@ struct Trouble {
     told: Option<Instant>,
 }
 
+impl Trouble {
+    /// That every broker is down follows from a cause that was told before.
+    fn is_news(&self, code: Code) -> bool {
+        code != Code::AllBrokersDown || self.code.is_none()
+    }
+}
+
 /// Takes the library's words to our log, and keeps the last for errors that know less.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Context(Arc<Mutex<Trouble>>);
@@ -125,8 +139,7 @@ impl Context {
     pub(super) fn note(&self, error: &KafkaError) {
         let mut trouble = self.trouble();
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-        // That every broker is down follows from a cause that was told before.
-        if code != Code::AllBrokersDown || trouble.code.is_none() {
+        if trouble.is_news(code) {
             trouble.code = Some(code);
         }
         let is_due = trouble
@@ -145,29 +158,33 @@ impl Context {
         (trouble.code, trouble.words) = (None, None);
     }
 
-    /// True where the broker, or we, did not accept who the other is.
-    fn is_kept_out(&self) -> bool {
-        let code = self.trouble().code;
-        code.is_some_and(|code| {
-            matches!(
-                code,
-                Code::SSL | Code::Authentication | Code::SaslAuthenticationFailed
-            )
-        })
+    /// Why the broker and we do not let each other in, where that is the trouble.
+    fn kept_out(&self) -> Option<KeptOut> {
+        let trouble = self.trouble();
+        let words = trouble.words.as_deref().unwrap_or_default();
+        KeptOut::of(trouble.code?, words)
     }
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if level as i32 <= RDKafkaLogLevel::Error as i32 {
-            self.trouble().words = Some(message.to_owned());
+            // Without the name of the library's thread.
+            let words = message
+                .split_once("]: ")
+                .map_or(message, |(_, words)| words);
+            self.trouble().words = Some(words.to_owned());
         }
         // What matters arrives as an error too; the rest is for somebody who looks for it.
         tracing::debug!(?level, facility, message, "Kafka client");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.trouble().words = Some(reason.to_owned());
+        let mut trouble = self.trouble();
+        if trouble.words.is_none() || error.rdkafka_error_code() != Some(Code::AllBrokersDown) {
+            trouble.words = Some(reason.to_owned());
+        }
+        drop(trouble);
         self.note(&error);
     }
 }
@@ -176,6 +193,9 @@ impl ConsumerContext for Context {}
 
 /// What `error` means for the caller, with what the connection of `context` said.
 pub(super) fn meaning(doing: &'static str, error: KafkaError, context: &Context) -> LogError {
+    if let Some(error) = cannot_be_made(&error) {
+        return error;
+    }
     let passes = error.rdkafka_error_code().is_none_or(is_passing);
     let cause = Arc::new(BrokerError {
         kafka: error,
@@ -231,6 +251,7 @@ pub(super) fn is_passing(code: Code) -> bool {
 pub(super) struct Asker {
     consumer: BaseConsumer<Context>,
     context: Context,
+    address: KafkaAddress,
 }
 
 impl Asker {
@@ -241,21 +262,40 @@ impl Asker {
             .set("isolation.level", "read_uncommitted")
             .create_with_context(context.clone())
             .map_err(|error| meaning("a connection", error, &context))?;
-        Ok(Arc::new(Self { consumer, context }))
+        Ok(Arc::new(Self {
+            consumer,
+            context,
+            address: address.clone(),
+        }))
     }
 
     /// As [`Asker::ask`] for the first time: a connection that is not let in will not be later either, and looks like
-    /// one that does not answer.
+    /// one that does not answer. The question is asked anew until its time is over.
     pub(super) async fn ask_first<T: Send + 'static>(
         self: &Arc<Self>,
         doing: &'static str,
-        question: impl FnOnce(&BaseConsumer<Context>) -> Result<T, KafkaError> + Send + 'static,
+        question: impl Fn(&BaseConsumer<Context>, Duration) -> Result<T, KafkaError>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<T, LogError> {
-        match self.ask(doing, question).await {
-            Err(LogError::Unavailable { doing, cause }) if self.context.is_kept_out() => {
-                Err(LogError::Refused { doing, cause })
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        loop {
+            let question = question.clone();
+            let asked = self.ask(doing, move |consumer| question(consumer, FIRST_LOOK));
+            let answer = asked.await;
+            let Err(LogError::Unavailable { cause, .. }) = &answer else {
+                return answer;
+            };
+            if let Some(why) = self.context.kept_out() {
+                return Err(LogError::KeptOut {
+                    remedy: why.remedy(&self.address),
+                    cause: Arc::clone(cause),
+                });
             }
-            answer => answer,
+            if Instant::now() >= deadline {
+                return answer;
+            }
         }
     }
 
@@ -268,10 +308,10 @@ impl Asker {
         let asker = Arc::clone(self);
         let answer = tokio::task::spawn_blocking(move || {
             let answer = question(&asker.consumer);
-            // Its events are trouble only, and are taken here so that they do not pile up.
-            while let Some(event) = asker.consumer.poll(Duration::ZERO) {
-                let _ = event.map_err(|error| asker.context.note(&error));
-            }
+            asker.take_events(match answer {
+                Ok(_) => Duration::ZERO,
+                Err(_) => EVENT_WAIT,
+            });
             match answer {
                 Ok(answer) => {
                     asker.context.works();
@@ -281,6 +321,18 @@ impl Asker {
             }
         });
         answer.await.map_err(|_| LogError::Closed)?
+    }
+
+    /// Its events are trouble only. They are taken so that they do not pile up, and say why there was no answer; a line of
+    /// the library's log among them ends a look that does not wait.
+    fn take_events(&self, wait: Duration) {
+        for _ in 0..MAX_EVENTS {
+            match self.consumer.poll(wait) {
+                Some(Err(error)) => self.context.note(&error),
+                Some(Ok(_)) => {}
+                None => return,
+            }
+        }
     }
 
     pub(super) async fn bounds(

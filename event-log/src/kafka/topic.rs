@@ -83,9 +83,9 @@ struct Shape {
 async fn shape(address: &KafkaAddress, asker: &Arc<Asker>) -> Result<Option<Shape>, LogError> {
     let topic = address.topic.clone();
     asker
-        .ask_first("what topics there are", move |consumer| {
+        .ask_first("what topics there are", move |consumer, timeout| {
             // Every topic is asked for: asking for one by name would make it on a cluster that makes topics by itself.
-            let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+            let metadata = consumer.fetch_metadata(None, timeout)?;
             let Some(found) = metadata.topics().iter().find(|held| held.name() == topic) else {
                 return Ok(None);
             };

@@ -3,6 +3,7 @@
 
 mod foreign;
 mod outage;
+mod secured;
 mod topic;
 
 use std::time::Duration;

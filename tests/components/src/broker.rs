@@ -2,6 +2,7 @@
 //!
 //! It ends with the process that started it, however that ends: the shell around it waits for the end of its input.
 
+mod secured;
 mod tools;
 
 use std::io::Write as _;
@@ -11,6 +12,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use secured::Secured;
 pub use tools::ForeignRecord;
 
 /// Version that `scripts/test` fetches, as `broker.pom.xml` says.
@@ -40,6 +42,7 @@ pub struct Broker {
     libraries: PathBuf,
     /// For clients without TLS; the same after a restart.
     port: u16,
+    secured: Option<Secured>,
     running: Option<(Child, ChildStdin)>,
 }
 
@@ -56,12 +59,17 @@ impl Broker {
     ///
     /// Where it is there and does not start.
     pub fn start() -> Option<Self> {
+        Self::start_with(|| None)
+    }
+
+    /// As [`Broker::start`], with more listeners.
+    fn start_with(secured: impl Fn() -> Option<Secured>) -> Option<Self> {
         let libraries = super::or_missing(
             libraries(),
             "Kafka broker (Java 17 and the folder EPM_TEST_KAFKA)",
         )?;
         for attempt in 1..=ATTEMPTS {
-            match Self::start_on_free_ports(&libraries) {
+            match Self::start_on_free_ports(&libraries, secured()) {
                 Ok(broker) => return Some(broker),
                 Err(said) if attempt == ATTEMPTS => {
                     panic!("the Kafka broker does not start: {said}")
@@ -72,17 +80,20 @@ impl Broker {
         None
     }
 
-    fn start_on_free_ports(libraries: &Path) -> Result<Self, String> {
+    fn start_on_free_ports(libraries: &Path, secured: Option<Secured>) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("epm-kafka-").tempdir();
         // The guard removes it.
         let folder = folder.unwrap().keep();
         let (port, controller) = (free_port(), free_port());
+        let more = secured.as_ref();
+        let listeners = more.map(Secured::listeners).unwrap_or_default();
         let properties = format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listeners}\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
              controller.listener.names=CONTROLLER\n\
              inter.broker.listener.name=PLAINTEXT\n\
              log.dirs={}\n\
@@ -99,14 +110,18 @@ impl Broker {
              broker.heartbeat.interval.ms=500\n\
              log.retention.check.interval.ms=500\n\
              log.initial.task.delay.ms=500\n\
-             log.segment.delete.delay.ms=500\n",
+             log.segment.delete.delay.ms=500\n\
+             {}",
             folder.join("data").display(),
+            more.map(|more| more.properties(&folder))
+                .unwrap_or_default(),
         );
         std::fs::write(folder.join("server.properties"), properties).unwrap();
         let mut broker = Self {
             folder,
             libraries: libraries.to_owned(),
             port,
+            secured,
             running: None,
         };
         broker.format()?;
@@ -127,6 +142,7 @@ impl Broker {
             .java()
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
             .arg(self.folder.join("server.properties"))
+            .args(self.secured.iter().flat_map(Secured::format_arguments))
             .output()
             .map_err(|error| error.to_string())?;
         if output.status.success() {

@@ -6,10 +6,12 @@
 )]
 
 mod broker;
+mod certificates;
 
 use std::io::Write as _;
 
-pub use broker::{Broker, ForeignRecord};
+pub use broker::{Broker, ForeignRecord, Secured};
+pub use certificates::{Authority, Identity};
 
 /// Set to 1 where a missing program is a failure.
 const REQUIRED: &str = "EPM_REQUIRE_COMPONENTS";
