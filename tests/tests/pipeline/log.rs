@@ -19,13 +19,7 @@ pub(crate) enum TestLog {
 impl TestLog {
     /// A topic of its own on the broker that the tests of this binary share. `None` where there is no Kafka.
     pub(crate) fn topic(name: &str) -> Option<Self> {
-        let broker = Broker::shared()?;
-        Some(Self::topic_of(broker, name))
-    }
-
-    /// A topic on a broker that a test has for itself.
-    pub(crate) fn topic_of(broker: &Broker, name: &str) -> Self {
-        Self::Topic(broker.address(name))
+        Some(Self::Topic(Broker::shared()?.address(name)))
     }
 
     /// What follows `--data` in the commands that look there for the log.
