@@ -4,6 +4,7 @@
 
 mod shared;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -122,10 +123,18 @@ pub struct AgentStatus {
     pub last_ack_us: Option<i64>,
     /// Records that the collector finally refused, since the start.
     pub rejected: u64,
+    /// When a collector last answered a hello, microseconds since 1970.
+    pub last_hello_us: Option<i64>,
     /// Server clock less device clock at the last hello, milliseconds.
     pub clock_offset_ms: i64,
     /// Why the last connection ended.
     pub last_error: Option<String>,
+    /// What sensors say of themselves.
+    pub sensors: Vec<v1::SensorHealth>,
+    /// Records that were lost or withheld since the start, by `v1::LossReason`.
+    pub drops: BTreeMap<i32, u64>,
+    /// What may leave the device.
+    pub reporting_scope: v1::ReportingScope,
 }
 
 type Answer = oneshot::Sender<Result<(), Arc<SpoolError>>>;
@@ -316,10 +325,25 @@ impl Agent {
         matches!(changed, Ok(Ok(())))
     }
 
+    /// Waits until a sensor comes, goes or changes its state.
+    pub(crate) async fn wait_for_turn(&self, turns: &mut watch::Receiver<u64>) {
+        if turns.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Told of sensors that come, go or change their state from now on.
+    pub(crate) fn turns(&self) -> watch::Receiver<u64> {
+        self.shared.turns()
+    }
+
     /// How the agent is.
     pub async fn status(&self) -> AgentStatus {
-        let spool = self.on_spool(|spool| (spool.next(), spool.depth())).await;
-        let (next, waiting) = spool.unwrap_or_default();
+        let spool = self.on_spool(|spool| {
+            let scope = spool.mint().reporting_scope;
+            (spool.next(), spool.depth(), spool.drops().clone(), scope)
+        });
+        let (next, waiting, drops, reporting_scope) = spool.await.unwrap_or_default();
         let link = self.shared.link();
         AgentStatus {
             agent_id: self.shared.agent_id,
@@ -328,8 +352,12 @@ impl Agent {
             connected: link.connected,
             last_ack_us: link.last_ack_us,
             rejected: link.rejected,
+            last_hello_us: link.last_hello_us,
             clock_offset_ms: link.clock_offset_ms,
             last_error: link.last_error.clone(),
+            sensors: link.sensors.clone(),
+            drops,
+            reporting_scope,
         }
     }
 

@@ -2,15 +2,19 @@
 
 mod attributes;
 mod broker;
+mod doctor;
+mod events;
 mod explain;
 pub mod failure;
 mod follow;
 mod followed_logs;
 mod import;
 pub mod logging;
+mod policies;
 mod policy;
+mod queue;
 mod run;
-mod spool;
+mod status;
 mod sudo_log_server;
 mod summary_text;
 pub mod terminal;
@@ -25,7 +29,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use failure::{ExitCode, Failure};
 
 pub use attributes::AttributesArgs;
+pub use doctor::DoctorArgs;
+pub use events::EventsArgs;
 pub use explain::{AskedPlatform, AskedTrigger, ExplainArgs};
+pub use policies::{PoliciesArgs, SettingsArgs};
 pub use policy::{CheckArgs, LeastSeverity, PolicyCommand};
 
 /// Where `epm serve` listens unless told otherwise.
@@ -37,6 +44,9 @@ const SYSTEM_STATE: &str = "/var/lib/epm-agent";
 /// Where it is below the home folder otherwise.
 const USER_STATE: &str = ".local/state/epm-agent";
 
+/// Options of every command come behind those of the command.
+const LAST_IN_HELP: usize = 500;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
@@ -46,7 +56,8 @@ Exit codes:
   4  a file could not be read or is of no known format
   5  the disk is full
   6  records wait in the spool: the collector was not reached in time
-  7  a policy file has mistakes, or findings that --fail-on names";
+  7  a policy file has mistakes, or findings that --fail-on names
+  8  doctor found something that failed; warnings end with 0";
 
 /// Records elevations on this device and delivers them to a collector.
 #[derive(Debug, Parser)]
@@ -64,13 +75,13 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Place {
     /// Where the collector is; http:// reaches this device only.
-    #[arg(long, value_name = "URL", global = true, env = "EPM_COLLECTOR", default_value = DEFAULT_COLLECTOR)]
+    #[arg(long, value_name = "URL", global = true, env = "EPM_COLLECTOR", default_value = DEFAULT_COLLECTOR, display_order = LAST_IN_HELP)]
     pub collector: String,
     /// Folder of identity and spool [default: /var/lib/epm-agent for root, else ~/.local/state/epm-agent].
-    #[arg(long, value_name = "DIR", global = true, env = "EPM_STATE")]
+    #[arg(long, value_name = "DIR", global = true, env = "EPM_STATE", display_order = LAST_IN_HELP)]
     pub state: Option<PathBuf>,
     /// How much to log to standard error [default: info for run and follow, else error].
-    #[arg(long, value_name = "LEVEL", global = true, env = "EPM_LOG_LEVEL")]
+    #[arg(long, value_name = "LEVEL", global = true, env = "EPM_LOG_LEVEL", display_order = LAST_IN_HELP)]
     pub log_level: Option<LogLevel>,
 }
 
@@ -90,10 +101,18 @@ pub enum LogLevel {
 pub enum Command {
     /// Deliver what waits and say every minute that this device lives, until Ctrl-C or SIGTERM.
     Run(RunArgs),
-    /// Say who this agent is and what waits to be delivered.
+    /// Say who this agent is, whether it runs, how its sensors are and what waits to be delivered.
     Status(StatusArgs),
-    /// List the records that wait to be delivered, oldest first.
+    /// Say which policies are in force, or in a policy file.
+    Policies(PoliciesArgs),
+    /// Say which elevation settings hold on this device, and on which of them policies disagree.
+    Settings(SettingsArgs),
+    /// List the records that wait to be delivered, oldest first, and say what was lost.
     Queue(QueueArgs),
+    /// Show the records that the spool holds, and with --follow those that come.
+    Events(EventsArgs),
+    /// Check everything that the agent needs, and say what to do about what is not there.
+    Doctor(DoctorArgs),
     /// Read elevations from files and deliver them.
     Import(ImportArgs),
     /// Follow logs as they grow and are rotated, and deliver what they say, until Ctrl-C or SIGTERM.
@@ -186,6 +205,9 @@ pub struct QueueArgs {
     /// Records to list at most.
     #[arg(long, value_name = "N", env = "EPM_LIMIT", default_value_t = 50)]
     pub limit: usize,
+    /// Answer as one JSON object.
+    #[arg(long, env = "EPM_JSON")]
+    pub json: bool,
 }
 
 /// How to print what a file holds.
@@ -247,8 +269,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let broker = broker::configured(&cli.place, &args)?;
             on_runtime(run::run(cli.place, args, broker))
         }
-        Command::Status(args) => spool::status(&cli.place, &args),
-        Command::Queue(args) => spool::queue(&cli.place, &args),
+        Command::Status(args) => status::status(&cli.place, &args),
+        Command::Policies(args) => policies::policies(&cli.place, &args),
+        Command::Settings(args) => policies::settings(&cli.place, &args),
+        Command::Queue(args) => queue::queue(&cli.place, &args),
+        Command::Events(args) => events::events(&cli.place, &args),
+        Command::Doctor(args) => doctor::doctor(&cli.place, &args),
         Command::Attributes(args) => attributes::attributes(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Policy(PolicyCommand::Check(args)) => policy::check(&args),

@@ -14,6 +14,7 @@ mod heartbeat;
 pub mod identity;
 pub mod import;
 pub mod launch;
+pub mod live;
 pub mod platform;
 pub mod policy_store;
 mod scope;
@@ -22,5 +23,6 @@ pub mod sources;
 pub mod spool;
 pub mod sudo_log_server;
 pub mod uplink;
+mod words;
 
 pub use agent::{Agent, AgentConfig, AgentError, AgentStatus};

@@ -12,6 +12,7 @@ pub mod mint;
 mod recovery;
 pub mod segment;
 mod tail;
+pub mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod backoff;
 mod in_flight;
+pub mod probe;
 mod session;
 
 use std::sync::Arc;

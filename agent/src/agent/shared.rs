@@ -26,6 +26,7 @@ pub(super) struct Link {
     pub(super) connected: bool,
     pub(super) last_ack_us: Option<i64>,
     pub(super) rejected: u64,
+    pub(super) last_hello_us: Option<i64>,
     pub(super) clock_offset_ms: i64,
     pub(super) last_error: Option<String>,
     pub(super) sensors: Vec<v1::SensorHealth>,
@@ -62,6 +63,7 @@ impl Shared {
     pub(crate) fn connected(&self, clock_offset_ms: i64) {
         let mut link = self.link();
         link.connected = true;
+        link.last_hello_us = Some(now_us());
         link.clock_offset_ms = clock_offset_ms;
         link.last_error = None;
     }

@@ -26,6 +26,8 @@ pub enum ExitCode {
     Waiting = 6,
     /// A policy file has mistakes or findings.
     Policy = 7,
+    /// Something that the agent needs is not there.
+    Unwell = 8,
     /// A second signal asked to stop at once.
     StoppedAtOnce = 130,
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{ExitCode, Failure};
 use super::{Place, RunArgs, followed_logs, sudo_log_server, terminal};
 use crate::broker::{Broker, BrokerConfig};
+use crate::live::{self, Setup};
 use crate::{Agent, AgentConfig};
 
 pub(super) async fn run(
@@ -36,6 +37,14 @@ pub(super) async fn run(
         None => None,
     };
     let broker = broker.map(|broker| tokio::spawn(broker.serve(stop.clone())));
+    let setup = Setup {
+        collector: place.collector.clone(),
+        policy: args.policy.clone(),
+        certificate: args.sudo_log_server_cert.clone(),
+        follow: args.follow.clone(),
+    };
+    let telling = live::keep(Arc::clone(&agent), state.clone(), setup, stop.clone());
+    let telling = tokio::spawn(telling);
     terminal::say(format!(
         "agent {} runs; state in {}, collector {}; Ctrl-C ends it",
         agent.agent_id(),
@@ -58,6 +67,7 @@ pub(super) async fn run(
         if let Some(broker) = broker {
             let _ = broker.await;
         }
+        let _ = telling.await;
         agent.stop().await
     };
     let stopped = tokio::select! {

@@ -100,7 +100,7 @@ pub(super) fn segment_path(directory: &Path, epoch: u64, sequence: u64) -> PathB
     directory.join(format!("{epoch:020}-{sequence:020}.{SEGMENT_SUFFIX}"))
 }
 
-fn parse_name(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn parse_name(path: &Path) -> Option<(u64, u64)> {
     if path.extension()? != SEGMENT_SUFFIX {
         return None;
     }

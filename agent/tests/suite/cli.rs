@@ -30,7 +30,11 @@ fn help_reads_as_reviewed() {
     for name in [
         "run",
         "status",
+        "policies",
+        "settings",
         "queue",
+        "events",
+        "doctor",
         "import",
         "follow",
         "attributes",
@@ -141,6 +145,71 @@ fn without_a_collector_an_import_waits_in_the_spool_and_says_how_to_go_on() {
     let queue = out(&agent(&state, &["queue", "--limit", "2"]));
     assert_eq!(queue.matches("elevation").count(), 2, "{queue}");
     assert!(queue.contains("and 1 more"), "{queue}");
+    assert!(queue.starts_with("3 records wait"), "{queue}");
+    let queue = agent(&state, &["queue", "--json"]);
+    let queue: serde_json::Value = serde_json::from_str(&out(&queue)).expect("JSON");
+    assert_eq!(queue["waiting_records"], 3);
+    assert_eq!(queue["records"][2]["kind"], "elevation");
+    let events = out(&agent(&state, &["events", "--json"]));
+    let events: Vec<serde_json::Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(events.len(), 3);
+    assert_eq!(events[0]["file_path"], "/usr/bin/apt");
+    assert_eq!(events[0]["arguments"], "update");
+    assert_eq!(events[2]["outcome"], "denied");
+    let events = out(&agent(&state, &["events"]));
+    assert!(
+        events.contains("unmanaged elevated: anna as root: /usr/bin/apt update  [sudo_syslog]"),
+        "{events}"
+    );
+}
+
+#[test]
+fn policies_and_settings_say_what_a_file_makes_of_this_device() {
+    let (_folder, folder) = with_policies();
+    let policies = folder.join("policies.yaml").display().to_string();
+    let said = out(&agent(&folder, &["policies", "--policy", &policies]));
+    assert!(said.contains("version   7"), "{said}");
+    assert!(
+        said.contains("settings  settings \"Everybody\", for all_devices"),
+        "{said}"
+    );
+    assert!(
+        said.contains("rules     linux \"Linux\", for all_devices: 3 rules for linux"),
+        "{said}"
+    );
+    let said = out(&agent(
+        &folder,
+        &["policies", "--json", "--policy", &policies],
+    ));
+    let document: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(document["rules"][0]["rules"], 3);
+    let second = concat!(
+        "  - id: second\n",
+        "    name: For everybody\n",
+        "    assignment: {include: [{user: '4711'}, all_devices]}\n",
+        "    default_response: support_approval\n",
+        "    reporting_scope: managed\n",
+        "rules:\n",
+    );
+    let text = std::fs::read_to_string(&policies).expect("it is there");
+    std::fs::write(&policies, text.replacen("rules:\n", second, 1)).expect("written");
+    let said = out(&agent(
+        &folder,
+        &["settings", "--json", "--policy", &policies],
+    ));
+    let document: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(document["enabled"]["value"], true);
+    assert_eq!(document["reporting_scope"]["value"], "managed");
+    assert_eq!(document["default_response"]["conflict"], true);
+    assert_eq!(document["default_response"]["value"], "deny_all");
+    let said = out(&agent(&folder, &["settings", "--policy", &policies]));
+    assert!(said.contains("policies disagree"), "{said}");
+    let nowhere = agent(&folder, &["policies"]);
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(err(&nowhere).contains("--policy FILE"), "{}", err(&nowhere));
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(crate) refused: BTreeSet<u64>,
     /// Told at the hello as if they were known.
     pub(crate) claimed_before: u64,
+    /// How far its clock is ahead, microseconds.
+    pub(crate) clock_ahead_us: i64,
     /// Answer with ranges instead of a position.
     pub(crate) ranges_only: bool,
 }
@@ -190,6 +192,7 @@ impl Delivery for Peer {
                         state.hellos.push(hello);
                         Some(Answer::Hello(v1::ServerHello {
                             durable_before: before,
+                            server_time_us: epm_agent::clock::now_us() + state.clock_ahead_us,
                             limits: Some(LIMITS),
                             ..v1::ServerHello::default()
                         }))

@@ -3,10 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use epm_proto::v1::{self, SensorKind, SensorState, record::Body};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::{Peer, State};
+
+/// Far more than anything takes that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent in a process, and the collector that it delivers to.
 struct Service {
@@ -23,7 +31,10 @@ impl Service {
     }
 
     async fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let peer = Peer::default();
+        Self::start_with(Peer::default(), folder, arguments).await
+    }
+
+    async fn start_with(peer: Peer, folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let (collector, stop) = peer.serve().await;
         let place = folder.path().to_str().expect("text");
         let arguments = arguments.iter().map(|text| text.replace("{}", place));
@@ -33,7 +44,8 @@ impl Service {
         }
         let process = command
             .args(["run", "--collector", &format!("http://{collector}")])
-            .args(["--sudo-log-server", "off", "--state"])
+            .env("EPM_SUDO_LOG_SERVER", "off")
+            .arg("--state")
             .arg(folder.path().join("state"))
             .args(arguments)
             .stdout(Stdio::null())
@@ -51,6 +63,24 @@ impl Service {
         self.folder.path().join(name)
     }
 
+    /// Runs another command of the program on the agent's state, and gives its exit code and what it says.
+    fn ask(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        ask(&self.path("state"), arguments)
+    }
+
+    /// Asks for a document until it is as wanted: the agent writes down what it does within seconds.
+    fn until(&self, arguments: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let (_, said) = self.ask(arguments);
+            let document = serde_json::from_str(&said).expect("JSON");
+            if wanted(&document) {
+                return document;
+            }
+            assert!(began.elapsed() < PATIENCE, "{document:#}");
+        }
+    }
+
     /// Asks it to stop, and waits for it.
     fn stop(mut self) -> (ExitStatus, tempfile::TempDir, Peer) {
         let pid = rustix::process::Pid::from_child(&self.process);
@@ -59,6 +89,17 @@ impl Service {
         let ended = self.process.wait().expect("it ends");
         (ended, self.folder, self.peer)
     }
+}
+
+fn ask(state: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_epm-agent"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EPM_")) {
+        command.env_remove(name);
+    }
+    let output = command.args(arguments).arg("--state").arg(state).output();
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), said)
 }
 
 fn append(path: &Path, line: &str) {
@@ -150,5 +191,215 @@ async fn a_log_that_is_not_there_is_told_at_once_with_its_remedy() {
         })
         .await;
     assert_eq!(running.sensor(), SensorKind::SudoSyslog);
+    assert!(service.stop().0.success());
+}
+
+/// The verdict on one check, with its reason and remedy.
+fn verdict<'d>(document: &'d Value, check: &str) -> (&'d str, String) {
+    let checks = document["checks"].as_array().expect("a list");
+    let found = checks.iter().find(|of| of["check"] == check);
+    let found = found.unwrap_or_else(|| panic!("{check} in {document:#}"));
+    let words = format!("{} {}", found["reason"], found["remedy"]);
+    (found["verdict"].as_str().expect("a word"), words)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_and_doctor_tell_what_the_running_agent_does() {
+    let service = Service::start(&["--follow", "{}/auth.log"]).await;
+    append(&service.path("auth.log"), &line(1, "/usr/bin/first"));
+    let status = service.until(&["status", "--json"], |status| {
+        status["agent"]["connected"] == true
+            && status["agent"]["sensors"][0]["state"] == "running"
+            && status["waiting_records"] == 0
+    });
+    assert_eq!(status["running"], true);
+    assert_eq!(status["agent"]["process"], service.process.id());
+    assert_eq!(status["agent"]["reporting_scope"], "all");
+    assert_eq!(status["agent"]["sensors"][0]["sensor"], "sudo_syslog");
+    let (code, said) = service.ask(&["doctor", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    for check in [
+        "state",
+        "agent",
+        "spool",
+        "collector",
+        "inspection",
+        "clock",
+        "sensor",
+        "policy",
+    ] {
+        assert_eq!(verdict(&report, check).0, "ok", "{report:#}");
+    }
+    let (_, said) = service.ask(&["status"]);
+    assert!(said.contains("connection  connected"), "{said}");
+    let (ended, folder, _) = service.stop();
+    assert!(ended.success());
+    let (_, said) = ask(&folder.path().join("state"), &["status", "--json"]);
+    let status: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(status["running"], false);
+    assert!(status.get("agent").is_none(), "it took back what it said");
+}
+
+#[test]
+fn doctor_says_what_is_missing_and_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    let nobody = "http://127.0.0.1:9";
+    let (code, said) = ask(&state, &["doctor", "--json", "--collector", nobody]);
+    assert_eq!(code, Some(8), "{said}");
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    for (check, expected, remedy) in [
+        ("state", "warning", "epm-agent run"),
+        ("agent", "failed", "systemctl start epm-agent"),
+        ("collector", "failed", "epm serve"),
+        ("clock", "warning", "reachable"),
+    ] {
+        let (found, words) = verdict(&report, check);
+        assert_eq!(found, expected, "{check}: {words}");
+        assert!(words.contains(remedy), "{check}: {words}");
+    }
+    let (code, said) = ask(
+        &state,
+        &["doctor", "--collector", "https://elsewhere.example"],
+    );
+    assert_eq!(code, Some(8));
+    assert!(said.contains("Correct --collector URL"), "{said}");
+    assert!(!state.exists(), "it changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_finds_a_wrong_clock_a_failing_sensor_damage_and_an_old_certificate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
+        .args([
+            "-days",
+            "5",
+            "-subj",
+            "/CN=device",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ])
+        .current_dir(folder.path())
+        .output()
+        .expect("openssl runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let peer = Peer::default();
+    peer.state().clock_ahead_us = 400_000_000;
+    let service = Service::start_with(
+        peer,
+        folder,
+        &[
+            "--follow",
+            "{}/absent.log",
+            "--sudo-log-server-cert",
+            "{}/cert.pem",
+            "--sudo-log-server-key",
+            "{}/key.pem",
+            "--sudo-log-server-clients",
+            "{}/cert.pem",
+        ],
+    )
+    .await;
+    service.until(&["status", "--json"], |status| {
+        status["agent"]["connected"] == true && status["agent"]["sensors"][0]["state"] == "failing"
+    });
+    let damaged = service.path("state/spool/00000000000000000001.quarantine");
+    std::fs::write(damaged, "x").expect("written");
+    let (code, said) = service.ask(&["doctor", "--json"]);
+    assert_eq!(code, Some(8), "{said}");
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    for (check, expected, word) in [
+        ("clock", "failed", "timedatectl"),
+        ("sensor", "failed", "correct the path"),
+        ("spool", "warning", "quarantine"),
+        ("certificate", "warning", "Renew"),
+    ] {
+        let (found, words) = verdict(&report, check);
+        assert_eq!(found, expected, "{check}: {words}");
+        assert!(words.contains(word), "{check}: {words}");
+    }
+    assert!(service.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_shown_as_they_are_spooled_also_when_they_are_delivered_at_once() {
+    use std::io::{BufRead as _, BufReader};
+    let service = Service::start(&["--follow", "{}/auth.log"]).await;
+    append(&service.path("auth.log"), &line(1, "/usr/bin/before"));
+    service
+        .peer
+        .until(|state| elevations(state).into_iter().next())
+        .await;
+    let mut following = Command::new(env!("CARGO_BIN_EXE_epm-agent"))
+        .args(["events", "--follow", "--json", "--state"])
+        .arg(service.path("state"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(following.stdout.take().expect("a pipe")).lines();
+    let mut lines = lines.map(|line| line.expect("a line"));
+    let mut shown = Vec::new();
+    // What came before it looked for the first time is left out, and nobody can see when that was: so lines are written
+    // until the first is shown.
+    let enough = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let log = service.path("auth.log");
+        let enough = Arc::clone(&enough);
+        move || {
+            let mut second = 1;
+            while !enough.load(Ordering::Relaxed) && second < 59 {
+                second += 1;
+                append(&log, &line(second, &format!("/usr/bin/tool-{second}")));
+                std::thread::park_timeout(Duration::from_millis(200));
+            }
+        }
+    });
+    while shown.len() < 5 {
+        let line = lines.next().expect("it goes on");
+        let event: Value = serde_json::from_str(&line).expect("JSON");
+        if event["kind"] == "elevation" {
+            shown.push(event);
+        }
+    }
+    enough.store(true, Ordering::Relaxed);
+    following.kill().expect("it runs");
+    following.wait().expect("it ends");
+    writer.join().expect("it ends");
+    let sequences: Vec<u64> = shown
+        .iter()
+        .filter_map(|event| event["sequence"].as_u64())
+        .collect();
+    assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+    assert_eq!(shown[0]["outcome"], "elevated");
+    assert_eq!(shown[0]["user_name_raw"], "anna");
+    assert_ne!(shown[0]["file_path"], "/usr/bin/before");
+    let paths: Vec<&str> = shown
+        .iter()
+        .filter_map(|event| event["file_path"].as_str())
+        .collect();
+    let first: u32 = paths[0]
+        .trim_start_matches("/usr/bin/tool-")
+        .parse()
+        .expect("a number");
+    let expected: Vec<String> = (first..first + 5)
+        .map(|n| format!("/usr/bin/tool-{n}"))
+        .collect();
+    assert_eq!(paths, expected, "each once, none left out");
     assert!(service.stop().0.success());
 }

@@ -118,6 +118,11 @@ pub(super) fn digest(oid: ObjectIdentifier) -> Option<Algorithm> {
 }
 
 impl Certificate {
+    /// The certificate of this encoding (DER); `None` where it is none.
+    pub(crate) fn read(encoding: &[u8]) -> Option<Self> {
+        Self::parse(encoding).ok()
+    }
+
     pub(super) fn parse(encoding: &[u8]) -> Result<Self, Damaged> {
         let whole = Element::first(encoding)?.is(Tag::Sequence)?;
         let mut parts = whole.fields()?;
