@@ -3,8 +3,6 @@
 //! The log is written beforehand and lies on a disk; what the agent counted is compared with what was written. It must not
 //! judge a figure.
 
-mod written;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use crate::child::Server;
 use crate::place;
 use crate::terminal::say;
-use written::{Format, Written};
+use crate::written::{Format, Written};
 
 /// How often memory and progress are looked at.
 const LOOKS: Duration = Duration::from_millis(100);

@@ -4,15 +4,17 @@
 
 mod b1;
 mod b2;
+mod b5;
+mod b6;
 mod child;
 mod delivery;
 mod figures;
-mod idle;
 mod import;
 mod place;
 mod prepared;
 mod stage;
 mod terminal;
+mod written;
 
 use std::path::PathBuf;
 
@@ -31,8 +33,13 @@ enum Command {
     B1(b1::Args),
     /// End to end: gRPC in to a row in a committed Delta table.
     B2(b2::Args),
-    /// An agent with nothing to do.
-    Idle(idle::Args),
+    /// What running a program as root costs its user: elevate, sudo and doas.
+    B5(b5::Args),
+    /// The runs of B5, in a mount namespace of their own.
+    #[command(name = "b5-inside", hide = true)]
+    B5Inside(b5::Inside),
+    /// What an agent costs its device: with nothing to do, and with a log that grows.
+    B6(b6::Args),
     /// A log of gigabytes through the agent's importer.
     Import(import::Args),
     /// The stages under test, in a process of their own so that their CPU time can be told from the generator's.
@@ -68,7 +75,9 @@ fn main() -> anyhow::Result<()> {
         match Cli::parse().command {
             Command::B1(args) => b1::run(args).await,
             Command::B2(args) => b2::run(args).await,
-            Command::Idle(args) => idle::run(args).await,
+            Command::B5(args) => b5::run(args).await,
+            Command::B5Inside(args) => b5::inside(&args),
+            Command::B6(args) => b6::run(args).await,
             Command::Import(args) => import::run(args).await,
             Command::Stage(args) => stage::run(args).await,
         }

@@ -10,13 +10,37 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// CPU time of the process so far, all its threads.
 pub(crate) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
+    cpu_in(process, &[11, 12])
+}
+
+fn cpu_in(process: &str, places: &[usize]) -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The name in parentheses may hold spaces; user and system time are the 14th and 15th field.
+    // The name in parentheses may hold spaces; user and system time are the 14th and 15th field, those of children that
+    // were waited for the two after them.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());
-    let ticks = ticks(11).zip(ticks(12)).map_or(0, |(user, sys)| user + sys);
+    let ticks: u64 = places.iter().filter_map(|place| ticks(*place)).sum();
     Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// CPU time so far of the process, of those below it, and of those that they started and waited for.
+pub(crate) fn cpu_of_family(process: &str) -> anyhow::Result<Duration> {
+    let mut family = cpu_in(process, &[11, 12, 13, 14])?;
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let stat = std::fs::read_to_string(format!("/proc/{name}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        if parent.split_whitespace().nth(1) == Some(process) {
+            family += cpu_of_family(&name).unwrap_or_default();
+        }
+    }
+    Ok(family)
+}
+
+/// CPU time of processes that this one started and waited for, so far.
+pub(crate) fn cpu_of_children() -> anyhow::Result<Duration> {
+    cpu_in("self", &[13, 14])
 }
 
 /// Most resident memory of the process so far, in bytes.

@@ -98,7 +98,8 @@ fn clock(line: u64) -> (u64, u64, u64, u64) {
     )
 }
 
-fn auth_log(out: &mut Vec<u8>, line: u64, elevates: bool) -> std::io::Result<()> {
+/// A line of `auth.log`.
+pub(crate) fn auth_log(out: &mut Vec<u8>, line: u64, elevates: bool) -> std::io::Result<()> {
     let (day, hour, minute, second) = clock(line);
     let micros = line % 40 * 25_000;
     write!(

@@ -1,0 +1,135 @@
+//! B5: what it costs a user to run a program as root: `elevate /bin/true` against sudo and doas, as the same user, with few
+//! rules and with many.
+//!
+//! All of them lie in a mount namespace of their own, where sudo's and doas's rules lie over the machine's. Every run is
+//! checked: a program that was refused is not fast. It must not judge a figure.
+
+mod inside;
+mod rules;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use crate::child::Server;
+use crate::place;
+use crate::terminal::say;
+
+pub(crate) use inside::{Inside, inside};
+
+/// How long the agent may take until it answers.
+const STARTS: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder for the data; a disk, not memory.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    dir: PathBuf,
+    /// Folder with `epm-agent` and `elevate`; where not given, this program's.
+    #[arg(long)]
+    programs: Option<PathBuf>,
+    /// How many rules there are beside the one that is needed, once each.
+    #[arg(long, value_delimiter = ',', default_value = "0,10000,100000")]
+    rules: Vec<usize>,
+    /// Warm runs of each contender, in turn.
+    #[arg(long, default_value_t = 200)]
+    runs: usize,
+    /// Runs of each after the system's caches were dropped.
+    #[arg(long, default_value_t = 5)]
+    cold_runs: usize,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    place::introduce(&args.dir);
+    if !rustix::process::geteuid().is_root() {
+        say("B5 needs root: it changes to another user and starts a broker");
+        return Ok(());
+    }
+    let own = std::env::current_exe()?;
+    let beside = own.parent().context("no folder")?.to_owned();
+    let programs = args.programs.clone().unwrap_or(beside);
+    for name in ["epm-agent", "elevate"] {
+        let program = programs.join(name);
+        if !program.exists() {
+            say(format_args!("missing: {}", program.display()));
+            return Ok(());
+        }
+    }
+    say(
+        "| rules | caches | contender | wall ms p50 (p5-p95) | more than /bin/true, ms | CPU ms a run | elevate/it wall | elevate/it CPU |",
+    );
+    say("|---|---|---|---|---|---|---|---|");
+    for rules in &args.rules {
+        one(&args, &programs, *rules).await?;
+    }
+    Ok(())
+}
+
+async fn one(args: &Args, programs: &Path, rules: usize) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("epm-bench-")
+        .tempdir_in(&args.dir)?;
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    rules::write(folder.path(), rules)?;
+    // The user has to reach the program wherever it was built.
+    let elevate = folder.path().join("elevate");
+    std::fs::copy(programs.join("elevate"), &elevate)?;
+    let server = Server::start(&folder.path().join("server"), false).await?;
+    let socket = folder.path().join("elevate.sock");
+    let mut agent = tokio::process::Command::new(programs.join("epm-agent"))
+        .arg("--collector")
+        .arg(format!("http://{}", server.grpc))
+        .arg("--state")
+        .arg(folder.path().join("agent"))
+        .args(["run", "--sudo-log-server", "off", "--policy"])
+        .arg(folder.path().join("policies.json"))
+        .arg("--socket")
+        .arg(&socket)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let began = Instant::now();
+    while !socket.exists() {
+        ensure!(began.elapsed() < STARTS, "no agent answers");
+        ensure!(agent.try_wait()?.is_none(), "the agent ended");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let process = agent.id().context("the agent ended")?.to_string();
+    let mut mounts = String::from("set -e; ");
+    for (over, of) in [("sudoers", "/etc/sudoers"), ("doas.conf", "/etc/doas.conf")] {
+        let over = folder.path().join(over);
+        // A file that is not there cannot be covered: without doas there is no doas.conf.
+        mounts += &format!(
+            "[ -e {of} ] || touch {of}; mount --bind {} {of}; ",
+            over.display()
+        );
+    }
+    mounts += "exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", &mounts, "sh"])
+        .arg(std::env::current_exe()?)
+        .args(["b5-inside", "--rules", &rules.to_string()])
+        .args(["--runs", &args.runs.to_string()])
+        .args(["--cold-runs", &args.cold_runs.to_string()])
+        .args(["--agent", &process, "--elevate"])
+        .arg(&elevate)
+        .arg("--socket")
+        .arg(&socket);
+    let status = tokio::task::spawn_blocking(move || command.status()).await??;
+    ensure!(status.success(), "the runs ended with {status}");
+    let most = place::peak_of(&process)?;
+    say(format_args!(
+        "| {rules} | | the agent's peak RSS {:.1} MB | | | | | |",
+        most as f64 / 1e6
+    ));
+    agent.start_kill()?;
+    agent.wait().await?;
+    server.stop().await
+}
