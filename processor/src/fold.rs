@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use epm_event_log::{Entry, EntryKind, PartitionId};
 use epm_proto::head::RecordHead;
 use epm_proto::ids::{AgentId, Epoch, RecordName, Sequence};
-use epm_proto::sightings::Sensor;
+use epm_proto::sightings::{Group, Sighting};
 use epm_proto::v1::RejectedRecord;
 use epm_proto::view::{BodyView, ElevationExitView, ElevationView, RecordView};
 use epm_tables::schema::ELEVATIONS_TABLE;
@@ -30,7 +30,7 @@ pub(crate) use self::dead_letters::{DeadLetters, Gap};
 pub(crate) use self::devices::Devices;
 use self::elevation::Scratch;
 pub(crate) use self::index::Indexes;
-use self::index::{Member, group_of};
+use self::index::Member;
 pub(crate) use self::time::day_of;
 pub(crate) use self::work::{Addition, Outcome};
 use self::work::{Exit, Keyed, Work};
@@ -166,24 +166,27 @@ impl Fold {
         key: index::Key,
         record: &RecordView<'_>,
         elevation: &ElevationView<'_>,
-    ) -> Option<(index::Group, Member)> {
-        let sensor = Sensor::of(elevation.sensor.try_into().ok()?)?;
-        let (pid, path) = (elevation.process.pid, elevation.file.path);
-        if pid == 0 || path.is_empty() {
-            return None;
-        }
-        let device = self.scratch.short_host(elevation.device.device_name);
-        let group = group_of(device, i64::try_from(pid).ok()?, path);
-        let observed_at = time::time(record.observed_at_us);
-        Some((
-            group,
-            Member {
-                observed_at,
-                key,
-                sensor,
-                row: key,
-            },
-        ))
+    ) -> Option<(Group, Member)> {
+        // As the tables will say it.
+        let pid = |pid: u64| pid.min(i64::MAX.unsigned_abs());
+        let process = &elevation.process;
+        let sighting = Sighting {
+            kind: elevation.sensor.try_into().ok()?,
+            trigger: elevation.trigger.try_into().unwrap_or_default(),
+            device: self.scratch.short_host(elevation.device.device_name),
+            file_path: elevation.file.path,
+            pid: pid(process.pid),
+            parent_pid: pid(process.parent_pid),
+            parent_path: process.parent_path,
+        };
+        let (group, sensor) = sighting.place()?;
+        let member = Member {
+            observed_at: time::time(record.observed_at_us),
+            key,
+            sensor,
+            row: key,
+        };
+        Some((group, member))
     }
 
     fn rejected(

@@ -3,36 +3,101 @@
 //!
 //! Pure: the answer is a function of the set of observations, in whatever order they came. It must not read a record.
 
-use crate::v1::SensorKind;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// A sensor that sees what another one sees too. Of one process each sees one thing, once.
+use crate::v1::{SensorKind, Trigger};
+
+/// What observations of one process agree on: device and program, or device and tool, hashed; and a process id.
+pub type Group = (u64, u64);
+
+/// Who saw a process, where several see the same one. Of a group each sees it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sensor {
     /// Windows Security event 4688.
     Security4688,
     /// Sysmon event 1.
     Sysmon1,
+    /// sudo's own line of a command.
+    SudoLine,
+    /// sudo's record of it in the audit log.
+    SudoCommand,
+    /// The audit log's record that the command started.
+    SudoStarted,
+    /// The audit log's record that sudo itself started.
+    SudoItself,
 }
 
 impl Sensor {
-    /// The sensor, where others see the same processes.
-    #[must_use]
-    pub fn of(kind: SensorKind) -> Option<Self> {
-        match kind {
-            SensorKind::Security4688 => Some(Self::Security4688),
-            SensorKind::Sysmon1 => Some(Self::Sysmon1),
-            _ => None,
-        }
-    }
-
     /// How far apart sensors may date what they saw of one process, in microseconds.
     #[must_use]
     pub fn window_us(self) -> i64 {
         match self {
             // They differ by milliseconds, or by a second where an exporter cut it; a process id comes back later.
             Self::Security4688 | Self::Sysmon1 => 2_000_000,
+            // sudo starts, asks for a password for at most five minutes, and only then says what it runs.
+            Self::SudoLine | Self::SudoCommand | Self::SudoStarted | Self::SudoItself => {
+                300_000_000
+            }
         }
     }
+}
+
+/// What one observation says of its process. Texts may be empty and numbers zero where it does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    /// Who saw it.
+    pub kind: SensorKind,
+    /// What made it an elevation.
+    pub trigger: Trigger,
+    /// Short name of the device.
+    pub device: &'a str,
+    /// The program.
+    pub file_path: &'a str,
+    /// Its process.
+    pub pid: u64,
+    /// The process that asked for it.
+    pub parent_pid: u64,
+    /// The program of that.
+    pub parent_path: &'a str,
+}
+
+impl Sighting<'_> {
+    /// The sensor, and the group that other sensors' observations of the process are in; `None` where no other sensor
+    /// sees what this one does, or where the observation does not say enough.
+    #[must_use]
+    pub fn place(&self) -> Option<(Group, Sensor)> {
+        match self.kind {
+            SensorKind::Security4688 => self.process(Sensor::Security4688),
+            SensorKind::Sysmon1 => self.process(Sensor::Sysmon1),
+            SensorKind::SudoSyslog => self.run(self.parent_pid, Sensor::SudoLine),
+            SensorKind::AuditUserCmd => self.run(self.parent_pid, Sensor::SudoCommand),
+            SensorKind::AuditExecve if self.parent_path.is_empty() => {
+                self.run(self.pid, Sensor::SudoItself)
+            }
+            SensorKind::AuditExecve => self.run(self.parent_pid, Sensor::SudoStarted),
+            _ => None,
+        }
+    }
+
+    fn process(&self, sensor: Sensor) -> Option<(Group, Sensor)> {
+        let is_known = self.pid != 0 && !self.file_path.is_empty();
+        is_known.then(|| (group_of(self.device, self.file_path, self.pid), sensor))
+    }
+
+    // A run of sudo has the id of sudo's process, which each of its sensors tells in its own place. Logs that name no
+    // device may be of several.
+    fn run(&self, pid: u64, sensor: Sensor) -> Option<(Group, Sensor)> {
+        let is_known = pid != 0 && self.trigger == Trigger::Sudo && !self.device.is_empty();
+        is_known.then(|| (group_of(self.device, "a run of sudo", pid), sensor))
+    }
+}
+
+// Names differ in case for one file and for one device.
+fn group_of(device: &str, what: &str, pid: u64) -> Group {
+    let mut hasher = DefaultHasher::new();
+    device.to_lowercase().hash(&mut hasher);
+    what.to_lowercase().hash(&mut hasher);
+    (hasher.finish(), pid)
 }
 
 /// Sorts the observations of one group and says which of them are of one process: each with the earliest of every

@@ -3,14 +3,12 @@
 //! Counts are before processes that two sensors saw are joined; how many those are is a count of its own.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use epm_proto::ids::SourceKey;
-use epm_proto::sightings::{self, Sensor};
-use epm_proto::v1::{AccountClass, SensorKind};
+use epm_proto::sightings::{self, Group, Sensor, Sighting};
+use epm_proto::v1::{AccountClass, SensorKind, Trigger};
 use serde::Serialize;
 
 use crate::source::{Observation, ProcessKey, Reading, Readings, Verdict};
@@ -103,15 +101,13 @@ impl Summary {
 #[derive(Clone, Debug)]
 pub struct Counter {
     summary: Summary,
-    hashes: RandomState,
     starts: Vec<Start>,
 }
 
 /// An elevated start that either sensor saw, ordered as [`sightings::join`] needs it within its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Start {
-    /// Device, process id and program, hashed.
-    group: u64,
+    group: Group,
     observed_at_us: i64,
     key: Option<SourceKey>,
     sensor: Sensor,
@@ -126,7 +122,6 @@ impl Counter {
                 file: file.to_string_lossy().into_owned(),
                 ..Summary::default()
             },
-            hashes: RandomState::new(),
             starts: Vec::new(),
         }
     }
@@ -138,12 +133,24 @@ impl Counter {
         self.summary
     }
 
-    fn start(&mut self, process: &ProcessKey, sensor: Sensor, observation: &Observation) {
+    fn start(&mut self, kind: SensorKind, process: &ProcessKey, observation: &Observation) {
+        let sighting = Sighting {
+            kind,
+            trigger: Trigger::Unspecified,
+            device: &process.device,
+            file_path: &process.image,
+            pid: process.pid,
+            parent_pid: 0,
+            parent_path: "",
+        };
+        let Some((group, sensor)) = sighting.place() else {
+            return;
+        };
         if self.starts.len() >= STARTS {
             self.settle();
         }
         self.starts.push(Start {
-            group: self.hashes.hash_one(process),
+            group,
             observed_at_us: observation.observed_at_us,
             key: observation.source_key,
             sensor,
@@ -212,10 +219,9 @@ impl Counter {
             _ => {}
         }
         if let (Some(process), Some(observation)) = (&reading.process, &reading.observation)
-            && let Some(sensor) = Sensor::of(reading.sensor)
             && reading.verdict == Verdict::Elevated
         {
-            self.start(process, sensor, observation);
+            self.start(reading.sensor, process, observation);
         }
     }
 }

@@ -4,16 +4,14 @@
 //! bound is reached. It must not change a row.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use arrow::array::{Array, AsArray as _, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use epm_proto::sightings::Sensor;
-use epm_proto::v1::SensorKind;
+use epm_proto::sightings::{Group, Sensor, Sighting};
 use epm_tables::write::{DataFile, TableWriter, WriteError};
 
 use super::members;
-use super::words::SENSORS;
+use super::words::{SENSORS, TRIGGERS, number};
 
 /// Keys of all indexes together: about 150 MB. The days used longest ago go first.
 const MAX_KEYS: usize = 2 << 20;
@@ -29,29 +27,15 @@ const COLUMNS: &[&str] = &[
     "device",
     "file_path",
     "pid",
+    "parent_pid",
+    "parent_path",
+    "trigger",
 ];
 
 /// Identity of an observation: its source key, or its event id.
 pub(crate) type Key = [u8; 16];
 
-/// Device, process id and program, hashed: what two sensors that saw one process agree on.
-pub(crate) type Group = (u64, i64);
-
-/// The group of a process. Names differ in case for one file and for one device.
-pub(crate) fn group_of(device: &str, pid: i64, path: &str) -> Group {
-    let mut hasher = DefaultHasher::new();
-    device.to_lowercase().hash(&mut hasher);
-    path.to_lowercase().hash(&mut hasher);
-    (hasher.finish(), pid)
-}
-
-/// The sensor that the tables call `word`, where others see the same processes.
-pub(crate) fn sensor_of(word: &str) -> Option<Sensor> {
-    let number = SENSORS.iter().position(|known| *known == word)?;
-    Sensor::of(SensorKind::try_from(i32::try_from(number).ok()?).ok()?)
-}
-
-/// One observation of a process start.
+/// One observation of a process that several sensors may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Member {
     pub(crate) observed_at: i64,
@@ -161,28 +145,50 @@ fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> 
         return None;
     }
     let sensors = sensors.value(row);
-    let sensor = sensor_of(sensors.as_string_opt::<i32>()?.iter().flatten().next()?)?;
-    let text = |name| -> Option<&str> {
+    let text = |name| {
         let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
         column.is_valid(row).then(|| column.value(row))
     };
-    let pids = rows
-        .column_by_name("pid")?
-        .as_primitive_opt::<Int64Type>()?;
-    let pid = pids.is_valid(row).then(|| pids.value(row))?;
+    let pid = |name| {
+        let column = rows.column_by_name(name)?;
+        let column = column.as_primitive_opt::<Int64Type>()?;
+        column.is_valid(row).then(|| column.value(row))
+    };
     let times = rows
         .column_by_name("observed_at")?
         .as_primitive_opt::<TimestampMicrosecondType>()?;
+    let sensor = sensors.as_string_opt::<i32>()?.iter().flatten().next()?;
+    sighted(sensor, text, pid, times.value(row), key)
+}
+
+/// The process of an observation that says `text` and `pid` in the columns of these names, where other sensors may see
+/// it too.
+pub(crate) fn sighted<'a>(
+    sensor: &str,
+    text: impl Fn(&'static str) -> Option<&'a str>,
+    pid: impl Fn(&'static str) -> Option<i64>,
+    observed_at: i64,
+    key: Key,
+) -> Option<(Group, Member)> {
+    let text = |name| text(name).unwrap_or_default();
+    let pid = |name| pid(name).map_or(0, |pid| pid.unsigned_abs());
+    let sighting = Sighting {
+        kind: number(SENSORS, sensor).try_into().ok()?,
+        trigger: number(TRIGGERS, text("trigger")).try_into().ok()?,
+        device: text("device"),
+        file_path: text("file_path"),
+        pid: pid("pid"),
+        parent_pid: pid("parent_pid"),
+        parent_path: text("parent_path"),
+    };
+    let (group, sensor) = sighting.place()?;
     let member = Member {
-        observed_at: times.value(row),
+        observed_at,
         key,
         sensor,
         row: key,
     };
-    Some((
-        group_of(text("device").unwrap_or_default(), pid, text("file_path")?),
-        member,
-    ))
+    Some((group, member))
 }
 
 /// The key that 32 hexadecimal digits write.

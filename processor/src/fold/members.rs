@@ -1,14 +1,14 @@
-//! One process that two sensors saw is one row: which observations belong together, and what their row says.
+//! One process that several sensors saw is one row: which observations belong together, and what their row says.
 //!
 //! Pure: the rows are a function of the set of observations, in whatever order they came. A row that stands for several
 //! keeps each as it was alone, so that a later observation can be weighed against all of them.
 
-use epm_proto::sightings;
+use epm_proto::sightings::{self, Group, Sensor};
 use epm_tables::schema::{Column, ELEVATIONS_TABLE, Kind};
 use epm_tables::write::{Cell, Cells};
 use serde_json::{Map, Value};
 
-use super::index::{Group, Key, Member, Observation, group_of, parse_key, sensor_of};
+use super::index::{Key, Member, Observation, parse_key, sighted};
 
 /// What Security 4688 knows better than Sysmon.
 const SECURITY_FIRST: &[&str] = &[
@@ -17,6 +17,9 @@ const SECURITY_FIRST: &[&str] = &[
     "token_elevation_type",
     "trigger",
 ];
+
+/// What follows from the outcome: taken from the observation that it is taken from.
+const DECIDED: &[&str] = &["outcome", "elevation_type", "run_as", "reason"];
 
 /// What names the record that a row came in: taken together from one observation.
 const ENVELOPE: &[&str] = &[
@@ -84,13 +87,17 @@ pub(crate) fn assemble(mut observations: Vec<Cells>) -> Cells {
     };
     observations.sort_by_key(|row| (observed(row), key(row)));
     let first = observations[0].clone();
-    let is_sysmon = |row: &&Cells| sensors(row).iter().any(|sensor| sensor == "sysmon_1");
-    let (sysmon, security): (Vec<&Cells>, Vec<&Cells>) = observations.iter().partition(is_sysmon);
-    let richest_first: Vec<&Cells> = sysmon.iter().chain(&security).copied().collect();
-    let security_first: Vec<&Cells> = security.iter().chain(&sysmon).copied().collect();
+    let mut richest_first: Vec<&Cells> = observations.iter().collect();
+    richest_first.sort_by_key(|row| rank(row));
+    let mut security_first = richest_first.clone();
+    security_first.sort_by_key(|row| sensor(row) != Some(Sensor::Security4688));
+    let decider = decider(&richest_first);
     let pick = |column: &Column, index: usize| -> Cell {
         if ENVELOPE.contains(&column.name) {
             return first[index].clone();
+        }
+        if DECIDED.contains(&column.name) {
+            return decider[index].clone();
         }
         let order = if SECURITY_FIRST.contains(&column.name) {
             &security_first
@@ -111,7 +118,6 @@ pub(crate) fn assemble(mut observations: Vec<Cells>) -> Cells {
     row[at("sensors")] = Cell::TextList(seen);
     let others = observations[1..].iter().filter_map(key).collect();
     row[at("merged_source_event_keys")] = Cell::TextList(others);
-    row[at("outcome")] = outcome(&observations);
     row[at("merged_observations")] = Cell::Text(write(&observations));
     row
 }
@@ -123,17 +129,29 @@ fn sensors(row: &Cells) -> Vec<String> {
     }
 }
 
-/// Where one sensor cannot say and the other can, the other is right.
-fn outcome(observations: &[Cells]) -> Cell {
-    let outcomes = observations.iter().map(|row| &row[at("outcome")]);
+fn sensor(row: &Cells) -> Option<Sensor> {
+    process(row).map(|(_, member)| member.sensor)
+}
+
+/// Whose facts a row takes first where several sensors know them: the less, the richer.
+fn rank(row: &Cells) -> u8 {
+    match sensor(row) {
+        Some(Sensor::Sysmon1 | Sensor::SudoLine) => 0,
+        Some(Sensor::Security4688 | Sensor::SudoStarted) => 1,
+        Some(Sensor::SudoCommand) => 2,
+        // sudo is not what was asked for.
+        Some(Sensor::SudoItself) | None => 3,
+    }
+}
+
+/// Who says what became of it: where one sensor cannot say and another can, the other is right.
+fn decider<'a>(richest_first: &[&'a Cells]) -> &'a Cells {
     let undecided = Cell::Text("undecided".to_owned());
-    let decided = outcomes
-        .clone()
-        .find(|cell| !cell.is_null() && **cell != undecided);
-    decided
-        .or(outcomes.clone().next())
-        .cloned()
-        .unwrap_or(Cell::Null)
+    let decided = richest_first.iter().find(|row| {
+        let outcome = &row[at("outcome")];
+        !outcome.is_null() && *outcome != undecided
+    });
+    decided.unwrap_or(&richest_first[0])
 }
 
 fn write(observations: &[Cells]) -> String {
@@ -209,25 +227,19 @@ pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observat
     parsed.iter().filter_map(observation).collect()
 }
 
-/// The process that a single observation started, where its sensor sees every start.
+/// The process that a single observation tells of, where other sensors may see it too.
 pub(crate) fn process(cells: &Cells) -> Option<(Group, Member)> {
-    let sensor = sensors(cells).first().and_then(|word| sensor_of(word))?;
+    let sensors = sensors(cells);
     let key = cells[at("source_event_key")].text().and_then(parse_key)?;
-    let (Cell::Long(pid), Cell::Time(observed_at)) = (&cells[at("pid")], &cells[at("observed_at")])
-    else {
+    let Cell::Time(observed_at) = cells[at("observed_at")] else {
         return None;
     };
-    let device = cells[at("device")].text().unwrap_or_default();
-    let group = group_of(device, *pid, cells[at("file_path")].text()?);
-    Some((
-        group,
-        Member {
-            observed_at: *observed_at,
-            key,
-            sensor,
-            row: key,
-        },
-    ))
+    let pid = |name: &str| match cells[at(name)] {
+        Cell::Long(pid) => Some(pid),
+        _ => None,
+    };
+    let text = |name: &str| cells[at(name)].text();
+    sighted(sensors.first()?, text, pid, observed_at, key)
 }
 
 /// Adds to `row` what an exit says. Of two exits that disagree the greater stays, so that their order does not matter.

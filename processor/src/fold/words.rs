@@ -100,6 +100,12 @@ pub(crate) fn word(words: Words, number: i32) -> Cow<'static, str> {
     }
 }
 
+/// The number of `word`; zero, the unspecified one, where this version does not know it.
+pub(crate) fn number(words: Words, word: &str) -> i32 {
+    let place = words.iter().position(|known| *known == word);
+    place.and_then(|at| i32::try_from(at).ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use epm_proto::v1;

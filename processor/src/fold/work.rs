@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
+use epm_proto::sightings::Group;
 use epm_tables::schema::ELEVATIONS_TABLE;
 use epm_tables::write::{Cell, Cells, DataFile, RowsBuilder, TableWriter, WriteError, read_cells};
 
-use super::index::{Group, Indexes, Key, Member, observations};
+use super::index::{Indexes, Key, Member, observations};
 use super::members::{self, amend, assemble, explode, keys, pair};
 
 /// A row that arrived and has a key at its source.
@@ -249,8 +250,8 @@ impl<'a> Work<'a> {
                 }
             }
             match self.take(exit.day, &exit.start_key).await? {
-                Some((mut row, was_stored)) => {
-                    amend(&mut row, &exit.values);
+                Some((row, was_stored)) => {
+                    let row = ended(row, &exit);
                     self.put(exit.day, row, was_stored);
                 }
                 None => self.outcome.orphans.push(exit.entry),
@@ -432,6 +433,18 @@ impl<'a> Work<'a> {
         }
         Ok(self.outcome)
     }
+}
+
+/// `row` with what `exit` says, kept at the observation whose end it is: the row may be taken apart again.
+fn ended(row: Cells, exit: &Exit) -> Cells {
+    let mut observations = explode(row);
+    let own = observations
+        .iter()
+        .position(|one| keys(one).first() == Some(&exit.start_key));
+    if let Some(one) = observations.get_mut(own.unwrap_or(0)) {
+        amend(one, &exit.values);
+    }
+    assemble(observations)
 }
 
 fn without(

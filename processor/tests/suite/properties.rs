@@ -4,7 +4,7 @@ use bytes::Bytes;
 use epm_proto::v1::{self, SensorKind, record::Body};
 use proptest::prelude::*;
 
-use crate::world::{START_US, Spool, World, elevation, exit, process_start};
+use crate::world::{START_US, Spool, World, elevation, exit, process_start, run_of_sudo};
 
 /// What an agent records; small numbers, so that keys, processes and times meet.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ fn act() -> impl Strategy<Value = Act> {
             at: at * 43_200_000_000
         }),
         (0..6_u8).prop_map(|key| Act::Imported { key }),
-        (0..24_u8).prop_map(|number| Act::Seen { number }),
-        (0..6_u8, 0..3_i64).prop_map(|(key, code)| Act::Exit { key, code }),
+        (0..48_u8).prop_map(|number| Act::Seen { number }),
+        (0..8_u8, 0..3_i64).prop_map(|(key, code)| Act::Exit { key, code }),
         (0..9_u64).prop_map(|spool| Act::Heartbeat { spool }),
         (1..9_u64).prop_map(|sequence| Act::Loss { sequence }),
     ]
@@ -34,7 +34,7 @@ fn act() -> impl Strategy<Value = Act> {
 /// The records of one agent. An exit follows its start in the same agent's records, as a source writes them.
 fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
     let mut spool = Spool::new(agent);
-    let mut started = [false; 6];
+    let mut started = [false; 8];
     let mut records = Vec::new();
     for act in acts {
         let record = match act {
@@ -51,10 +51,18 @@ fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
                     Body::Elevation(body),
                 )
             }
-            Act::Seen { number } => seen(&mut spool, *number),
+            Act::Seen { number } => {
+                if let Some(line) = LINES.iter().position(|line| line == number) {
+                    started[6 + line] = true;
+                }
+                seen(&mut spool, *number)
+            }
             Act::Exit { key, .. } if !started[usize::from(*key)] => continue,
             Act::Exit { key, code } => {
-                let end = exit(&[100 + key; 16], START_US + i64::from(*key), *code);
+                let end = match usize::from(*key).checked_sub(6) {
+                    Some(line) => exit(&[200 + LINES[line]; 16], seen_at(LINES[line]), *code),
+                    None => exit(&[100 + key; 16], START_US + i64::from(*key), *code),
+                };
                 spool.record(&[], START_US + 60_000_000, end)
             }
             Act::Heartbeat { spool: waiting } => {
@@ -79,17 +87,34 @@ fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
     records
 }
 
+/// Of the observations that [`seen`] makes, two lines of sudo that an exit may follow.
+const LINES: [u8; 2] = [24, 32];
+
 /// Observation `number` of process starts: its sensor, process and time follow from it, as from a record in a log. Times
 /// lie within a few pairing windows, so that several observations compete.
 fn seen(spool: &mut Spool, number: u8) -> Bytes {
+    if number >= 24 {
+        let (sensor, program) = match number % 4 {
+            0 => (SensorKind::SudoSyslog, "id"),
+            1 => (SensorKind::AuditUserCmd, "id"),
+            2 => (SensorKind::AuditExecve, "id"),
+            _ => (SensorKind::AuditExecve, "sudo"),
+        };
+        let body = run_of_sudo(sensor, program);
+        return spool.record(&[200 + number; 16], seen_at(number), Body::Elevation(body));
+    }
     let sensor = if number.is_multiple_of(2) {
         SensorKind::Security4688
     } else {
         SensorKind::Sysmon1
     };
     let body = process_start(sensor, "setup.exe", 70 + u64::from(number / 12));
-    let at = START_US + i64::from(number % 12) * 700_000;
-    spool.record(&[200 + number; 16], at, Body::Elevation(body))
+    spool.record(&[200 + number; 16], seen_at(number), Body::Elevation(body))
+}
+
+fn seen_at(number: u8) -> i64 {
+    let step_us = if number >= 24 { 90_000_000 } else { 700_000 };
+    START_US + i64::from(number % 12) * step_us
 }
 
 /// One log of all agents' records: each agent's in order, some sent twice.

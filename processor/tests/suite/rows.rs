@@ -7,7 +7,9 @@ use epm_tables::schema::{DEAD_LETTERS_TABLE, DEVICES_TABLE, USAGE_TABLE};
 use epm_tables::write::Cell;
 use prost::Message as _;
 
-use crate::world::{START_US, Spool, World, cell, elevation, entry, exit, process_start, text};
+use crate::world::{
+    START_US, Spool, World, cell, elevation, entry, exit, process_start, run_of_sudo, text,
+};
 
 #[tokio::test]
 async fn an_elevation_becomes_a_row_a_count_and_a_device() {
@@ -83,6 +85,127 @@ async fn a_process_that_two_sensors_saw_is_one_row_with_the_facts_of_both() {
         assert_eq!(usage.len(), 1, "{usage:?}");
         assert_eq!(usage[0][USAGE_TABLE.index("elevations")], Cell::Long(1));
     }
+}
+
+#[tokio::test]
+async fn a_run_of_sudo_that_four_sensors_saw_is_one_row() {
+    use SensorKind::{AuditExecve, AuditUserCmd, SudoSyslog};
+    // sudo starts, asks for a password for 40 seconds, and a line of text knows whole seconds only.
+    let sightings = [
+        (AuditExecve, "sudo", 300_000),
+        (AuditUserCmd, "id", 40_300_000),
+        (AuditExecve, "id", 40_310_000),
+        (SudoSyslog, "id", 40_000_000),
+    ];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
+        let (world, mut spool) = (World::new(), Spool::new(1));
+        for at in order {
+            let (sensor, program, later_us) = sightings[at];
+            let mut seen = run_of_sudo(sensor, program);
+            if sensor == AuditUserCmd {
+                seen.outcome = v1::Outcome::Undecided.into();
+            }
+            let key = [at as u8 + 1; 16];
+            let record = spool.record(&key, START_US + later_us, Body::Elevation(seen));
+            world.append(&[record]).await;
+            world.fold().await;
+        }
+        let rows = world.elevations().await;
+        assert_eq!(rows.len(), 1, "{order:?}");
+        assert_eq!(text(&rows[0], "file_name"), "id");
+        assert_eq!(text(&rows[0], "outcome"), "elevated");
+        assert_eq!(cell(&rows[0], "pid"), &Cell::Long(4243));
+        let usage = world.rows(USAGE_TABLE).await;
+        assert_eq!(usage.len(), 1, "{usage:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_exit_of_a_run_of_sudo_stays_whoever_else_saw_it_and_when() {
+    let mut spool = Spool::new(1);
+    let line = run_of_sudo(SensorKind::SudoSyslog, "id");
+    let started = run_of_sudo(SensorKind::AuditExecve, "id");
+    let line = spool.record(&[1; 16], START_US, Body::Elevation(line));
+    let end = spool.record(&[], START_US + 5_000_000, exit(&[1; 16], START_US, 7));
+    let started = spool.record(&[2; 16], START_US + 9, Body::Elevation(started));
+    let itself = run_of_sudo(SensorKind::AuditExecve, "sudo");
+    let itself = spool.record(&[3; 16], START_US - 9, Body::Elevation(itself));
+    for records in [
+        [&line, &end, &started, &itself],
+        [&itself, &line, &end, &started],
+        [&started, &line, &itself, &end],
+    ] {
+        let world = World::new();
+        for record in records {
+            world.append(std::slice::from_ref(record)).await;
+            world.fold().await;
+        }
+        let rows = world.elevations().await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(cell(&rows[0], "result_code"), &Cell::Long(7));
+        let sound = epm_processor::verify(world.config(), &*world.log).await;
+        assert!(sound.expect("it verifies").is_sound());
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_sudo_refused_is_refused_although_sudo_itself_started() {
+    let (world, mut spool) = (World::new(), Spool::new(1));
+    let itself = run_of_sudo(SensorKind::AuditExecve, "sudo");
+    let mut line = run_of_sudo(SensorKind::SudoSyslog, "id");
+    line.outcome = v1::Outcome::Denied.into();
+    line.elevation_type = v1::ElevationType::Deny.into();
+    let records = [
+        spool.record(&[1; 16], START_US, Body::Elevation(itself)),
+        spool.record(&[2; 16], START_US + 9, Body::Elevation(line)),
+    ];
+    world.append(&records).await;
+    world.fold().await;
+    let rows = world.elevations().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(text(&rows[0], "outcome"), "denied");
+    assert_eq!(text(&rows[0], "elevation_type"), "deny");
+    assert_eq!(text(&rows[0], "file_name"), "id");
+}
+
+#[tokio::test]
+async fn runs_of_sudo_that_only_look_alike_are_apart() {
+    let (world, mut spool) = (World::new(), Spool::new(1));
+    let line = || run_of_sudo(SensorKind::SudoSyslog, "id");
+    let started = || run_of_sudo(SensorKind::AuditExecve, "id");
+    let mut elsewhere = started();
+    elsewhere.device = Some(v1::Device {
+        device_name: "pc-2".to_owned(),
+        ..Default::default()
+    });
+    let mut of_su = started();
+    of_su.trigger = v1::Trigger::Su.into();
+    let mut unknown = line();
+    unknown.process = None;
+    // Two devices may write logs that name neither.
+    let nameless = |mut seen: v1::Elevation| {
+        seen.device = None;
+        seen
+    };
+    let seen = [
+        (nameless(line()), 0),
+        (nameless(started()), 1),
+        (line(), 0),
+        // A command that the first one ran, which sudo logs too.
+        (line(), 5),
+        (elsewhere, 6),
+        (of_su, 7),
+        (unknown, 8),
+        // The process id came back.
+        (started(), 300_000_006),
+    ];
+    for (number, (body, later_us)) in seen.into_iter().enumerate() {
+        let key = [number as u8 + 1; 16];
+        let record = spool.record(&key, START_US + later_us, Body::Elevation(body));
+        world.append(&[record]).await;
+    }
+    world.fold().await;
+    assert_eq!(world.elevations().await.len(), 8);
 }
 
 #[tokio::test]

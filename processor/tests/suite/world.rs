@@ -103,6 +103,26 @@ pub(crate) fn process_start(sensor: v1::SensorKind, program: &str, pid: u64) -> 
     seen
 }
 
+/// What one of four sensors saw of a run of sudo, whose process is 4242: sudo's line, its record in the audit log, and
+/// there the starts of the program and of sudo itself.
+pub(crate) fn run_of_sudo(sensor: v1::SensorKind, program: &str) -> v1::Elevation {
+    let mut seen = elevation(program, "ann");
+    seen.sensor = sensor.into();
+    seen.trigger = v1::Trigger::Sudo.into();
+    let is_sudo_itself = program == "sudo";
+    seen.process = Some(v1::Process {
+        pid: match sensor {
+            v1::SensorKind::AuditExecve if is_sudo_itself => 4242,
+            v1::SensorKind::AuditExecve => 4243,
+            _ => 0,
+        },
+        parent_pid: if is_sudo_itself { 7 } else { 4242 },
+        parent_path: if is_sudo_itself { "" } else { "/usr/bin/sudo" }.to_owned(),
+        ..Default::default()
+    });
+    seen
+}
+
 pub(crate) fn exit(start_key: &[u8], started_us: i64, code: i64) -> Body {
     Body::ElevationExit(v1::ElevationExit {
         start_key: start_key.to_vec(),
