@@ -10,7 +10,7 @@ use epm_proto::ranges::RangeSet;
 use epm_proto::view::{HeartbeatView, LossView, RecordView};
 use epm_tables::schema::DEVICES_TABLE;
 use epm_tables::write::{Cell, RowsBuilder, read_cells};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::elevation::Scratch;
 use super::time::time;
@@ -18,6 +18,9 @@ use super::words::{LOSS_REASONS, SCOPES, SENSOR_STATES, SENSORS, word};
 
 /// Losses that a row shows: the newest; all of them are counted.
 const SHOWN_LOSSES: usize = 20;
+
+/// Epoch and sequence.
+type Place = (u64, u64);
 
 /// Every agent.
 #[derive(Debug, Default)]
@@ -31,8 +34,10 @@ struct Device {
     device_id: String,
     agent_version: String,
     epochs: BTreeMap<u64, EpochState>,
-    newest: (u64, u64),
+    newest: Place,
     lost: u64,
+    // Of `lost`, what was told under a key: where last, and how many records.
+    keyed: BTreeMap<String, (Place, u64)>,
     losses: Vec<Value>,
     last_received_at: Option<i64>,
     last_observed_at: Option<i64>,
@@ -128,7 +133,8 @@ impl Devices {
         });
     }
 
-    /// A new loss record: its range is explained and its records are counted as lost.
+    /// A new loss record: its range is explained and its records are counted as lost. Where it has a key, an agent that
+    /// crashed may have told it before: then its latest record speaks, whatever order they came in.
     pub(crate) fn loss(&mut self, agent_id: AgentId, record: &RecordView<'_>, loss: &LossView<'_>) {
         let device = self.agents.entry(agent_id).or_default();
         let epoch = if loss.lost_epoch == 0 {
@@ -151,9 +157,13 @@ impl Devices {
             0 if has_range => loss.last_sequence - loss.first_sequence + 1,
             counted => counted,
         };
-        device.lost = device.lost.saturating_add(records);
+        let at = (record.epoch, record.sequence);
+        let is_latest = device.lose(&hex(record.source_event_key), at, records);
+        if !is_latest {
+            return;
+        }
         device.losses.push(json!({
-            "at": [record.epoch, record.sequence], "reason": word(LOSS_REASONS, loss.reason), "epoch": epoch,
+            "at": [at.0, at.1], "reason": word(LOSS_REASONS, loss.reason), "epoch": epoch,
             "first": loss.first_sequence, "last": loss.last_sequence, "records": records, "detail": loss.detail,
         }));
         // The newest by their place in the sequence, whatever order they came in.
@@ -207,6 +217,10 @@ fn long(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+fn hex(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn ranges_json(set: &RangeSet) -> Value {
     set.ranges()
         .iter()
@@ -219,11 +233,29 @@ fn ranges_of(value: &Value) -> Option<RangeSet> {
     value.as_array()?.iter().map(range).collect()
 }
 
-fn place_of(value: &Value) -> Option<(u64, u64)> {
+fn place_of(value: &Value) -> Option<Place> {
     Some((value.get(0)?.as_u64()?, value.get(1)?.as_u64()?))
 }
 
 impl Device {
+    /// Counts a loss of `records`, told at `at`. False where it was told later under the same key.
+    fn lose(&mut self, key: &str, at: Place, records: u64) -> bool {
+        if !key.is_empty() {
+            match self.keyed.get(key) {
+                Some((held, _)) if *held > at => return false,
+                Some((held, before)) => {
+                    let place = json!([held.0, held.1]);
+                    self.losses.retain(|loss| loss["at"] != place);
+                    self.lost = self.lost.saturating_sub(*before);
+                }
+                None => {}
+            }
+            self.keyed.insert(key.to_owned(), (at, records));
+        }
+        self.lost = self.lost.saturating_add(records);
+        true
+    }
+
     fn append(&self, rows: &mut RowsBuilder, scratch: &mut Scratch, id: AgentId) {
         let beat = self.heartbeat.clone().unwrap_or_default();
         let has_beat = self.heartbeat.is_some();
@@ -287,7 +319,18 @@ impl Device {
                 json!({"epoch": epoch, "received": ranges_json(&state.received), "explained": ranges_json(&state.explained)})
             })
             .collect();
-        json!({"newest": [self.newest.0, self.newest.1], "heartbeat": [beat.at.0, beat.at.1], "epochs": epochs})
+        let keyed: Map<String, Value> = self
+            .keyed
+            .iter()
+            .map(|(key, (at, records))| (key.clone(), json!([at.0, at.1, records])))
+            .collect();
+        let mut state = json!({
+            "newest": [self.newest.0, self.newest.1], "heartbeat": [beat.at.0, beat.at.1], "epochs": epochs,
+        });
+        if !keyed.is_empty() {
+            state["losses"] = keyed.into();
+        }
+        state
     }
 
     fn load<'a>(cell: impl Fn(&'static str) -> &'a Cell) -> Option<Self> {
@@ -308,6 +351,12 @@ impl Device {
                 explained: ranges_of(&epoch["explained"])?,
             };
             epochs.insert(epoch["epoch"].as_u64()?, held);
+        }
+        let mut keyed = BTreeMap::new();
+        // Tables that an earlier version wrote know no keys of losses.
+        for (key, told) in state["losses"].as_object().into_iter().flatten() {
+            let told = (place_of(told)?, told.get(2)?.as_u64()?);
+            keyed.insert(key.clone(), told);
         }
         let heartbeat = at("last_heartbeat_at").and_then(|observed_at| {
             Some(LastHeartbeat {
@@ -335,6 +384,7 @@ impl Device {
             epochs,
             newest: place_of(&state["newest"])?,
             lost: u64::try_from(long("lost")).ok()?,
+            keyed,
             losses: losses.transpose().ok()?.unwrap_or_default(),
             last_received_at: at("last_received_at"),
             last_observed_at: at("last_observed_at"),

@@ -14,7 +14,7 @@ enum Act {
     Seen { number: u8 },
     Exit { key: u8, code: i64 },
     Heartbeat { spool: u64 },
-    Loss { sequence: u64 },
+    Loss { sequence: u64, key: u8 },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -27,7 +27,7 @@ fn act() -> impl Strategy<Value = Act> {
         (0..48_u8).prop_map(|number| Act::Seen { number }),
         (0..8_u8, 0..3_i64).prop_map(|(key, code)| Act::Exit { key, code }),
         (0..9_u64).prop_map(|spool| Act::Heartbeat { spool }),
-        (1..9_u64).prop_map(|sequence| Act::Loss { sequence }),
+        (1..9_u64, 0..4_u8).prop_map(|(sequence, key)| Act::Loss { sequence, key }),
     ]
 }
 
@@ -73,13 +73,16 @@ fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
                 };
                 spool.record(&[], START_US, Body::Heartbeat(beat))
             }
-            Act::Loss { sequence } => {
+            Act::Loss { sequence, key } => {
                 let loss = v1::Loss {
                     first_sequence: *sequence,
                     last_sequence: *sequence + 1,
                     ..Default::default()
                 };
-                spool.record(&[], START_US, Body::Loss(loss))
+                // Some losses of an agent are told again under their key.
+                let key = [*key; 16];
+                let key = if key[0] == 0 { &[][..] } else { &key };
+                spool.record(key, START_US, Body::Loss(loss))
             }
         };
         records.push(record);

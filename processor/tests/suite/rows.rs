@@ -349,3 +349,37 @@ async fn losses_explain_gaps() {
         (Cell::Long(4), Cell::Long(7))
     );
 }
+
+#[tokio::test]
+async fn a_loss_that_was_told_again_under_its_key_counts_once_and_as_told_last() {
+    let (world, mut spool) = (World::new(), Spool::new(1));
+    let mut loss = |key: &[u8], records: u64| {
+        let loss = v1::Loss {
+            reason: v1::LossReason::SourceUnreadable.into(),
+            counts: vec![v1::LossCount {
+                record_class: v1::RecordClass::Unmanaged.into(),
+                records,
+            }],
+            ..Default::default()
+        };
+        spool.record(key, START_US, Body::Loss(loss))
+    };
+    let first = loss(&[1; 16], 3);
+    let other = loss(&[2; 16], 10);
+    let again = loss(&[1; 16], 4);
+    let (keyless, alike) = (loss(&[], 100), loss(&[], 100));
+    // The processor starts anew between them.
+    for records in [vec![again], vec![other, keyless, alike], vec![first]] {
+        world.append(&records).await;
+        world.fold().await;
+    }
+    let devices = world.rows(DEVICES_TABLE).await;
+    let column = |name| &devices[0][DEVICES_TABLE.index(name)];
+    assert_eq!(column("lost"), &Cell::Long(214));
+    let shown = column("losses").text().expect("losses");
+    let shown: Vec<serde_json::Value> = serde_json::from_str(shown).expect("a list");
+    let records: Vec<_> = shown.iter().map(|loss| loss["records"].as_u64()).collect();
+    assert_eq!(records, [Some(10), Some(4), Some(100), Some(100)]);
+    let sound = epm_processor::verify(world.config(), &*world.log).await;
+    assert!(sound.expect("it verifies").is_sound());
+}
