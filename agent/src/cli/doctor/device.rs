@@ -98,64 +98,61 @@ pub(super) fn spool(state: &Path, live: Option<&Live>, now_us: i64) -> Check {
             "Give the folder to the user that runs the agent, on a file system that is not read-only.",
         );
     }
-    let free = rustix::fs::statvfs(&folder).map_or(u64::MAX, |of| of.f_bavail * of.f_frsize);
     let depth = spool.depth();
+    let waiting = format!("{} records wait, {} bytes", depth.records, depth.bytes);
+    let free = rustix::fs::statvfs(&folder).map_or(u64::MAX, |of| of.f_bavail * of.f_frsize);
     let may_grow = DEFAULT_MAX_BYTES.saturating_sub(depth.bytes);
     let mib = |bytes: u64| bytes >> 20;
-    let waiting = format!("{} records wait, {} bytes", depth.records, depth.bytes);
+    let room = format!("{waiting}; the disk has {} MiB left", mib(free));
     let make_room = format!("Make room on the disk of {}.", folder.display());
     if free < LEAST_FREE_BYTES {
-        let reason = format!("{waiting}; the disk has {} MiB left", mib(free));
-        return Check::failed(CHECK, reason, make_room);
+        return Check::failed(CHECK, room, make_room);
     }
-    let damaged = quarantined(&folder);
-    if damaged > 0 {
-        return Check::warning(
-            CHECK,
-            format!("{waiting}; {damaged} damaged files were set aside and counted as lost"),
-            format!(
-                "See what damaged them (disk, power), then remove {}/*.quarantine.",
-                folder.display()
-            ),
-        );
-    }
-    let lost = live.map(lost).unwrap_or_default();
-    if !lost.is_empty() {
-        return Check::warning(
-            CHECK,
-            format!("{waiting}; lost since the agent started: {lost}"),
-            "Make the collector reachable, so that the spool is not filled; reports count what is lost.",
-        );
-    }
-    if let Some(oldest_us) = depth
+    let old = depth
         .oldest_us
-        .filter(|us| now_us - us > WAITING_WARNING_US)
-    {
-        return Check::warning(
-            CHECK,
-            format!(
-                "{waiting}, the oldest of {}; they are given up after {} days",
-                stamp(oldest_us),
-                DEFAULT_MAX_AGE.as_secs() / 86_400
-            ),
-            "See what the check of the collector says.",
-        );
+        .filter(|us| now_us - us > WAITING_WARNING_US);
+    if let Some((what, remedy)) = not_kept(&folder, live, old) {
+        return Check::warning(CHECK, format!("{waiting}; {what}"), remedy);
     }
     match free < may_grow {
         true => Check::warning(
             CHECK,
-            format!(
-                "{waiting}; it may need {} MiB more and the disk has {}",
-                mib(may_grow),
-                mib(free)
-            ),
+            format!("{room}, and it may need {} MiB more", mib(may_grow)),
             make_room,
         ),
-        false => Check::ok(
-            CHECK,
-            format!("{waiting}; the disk has {} MiB left", mib(free)),
-        ),
+        false => Check::ok(CHECK, room),
     }
+}
+
+/// What was lost or may be, and what to do; `old_us` is when the oldest record happened, where it waits for long.
+fn not_kept(folder: &Path, live: Option<&Live>, old_us: Option<i64>) -> Option<(String, String)> {
+    let damaged = quarantined(folder);
+    if damaged > 0 {
+        return Some((
+            format!("{damaged} damaged files were set aside and counted as lost"),
+            format!(
+                "See what damaged them (disk, power), then remove {}/*.quarantine.",
+                folder.display()
+            ),
+        ));
+    }
+    let lost = live.map(lost).unwrap_or_default();
+    if !lost.is_empty() {
+        return Some((
+            format!("lost since the agent started: {lost}"),
+            "Make the collector reachable, so that the spool is not filled.".to_owned(),
+        ));
+    }
+    old_us.map(|old_us| {
+        (
+            format!(
+                "the oldest of {}; they are given up after {} days",
+                stamp(old_us),
+                DEFAULT_MAX_AGE.as_secs() / 86_400
+            ),
+            "See what the check of the collector says.".to_owned(),
+        )
+    })
 }
 
 fn quarantined(folder: &Path) -> usize {
