@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::address::{KafkaAddress, Mechanism, Sasl, Tls};
-use super::kept_out::{KeptOut, unusable as cannot_be_made};
+use super::kept_out::{KeptOut, guessed, in_our_words, unusable as cannot_be_made};
 use crate::entry::{Bounds, Offset, PartitionId};
 use crate::error::{BrokerError, LogError};
 
@@ -24,6 +24,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 const EVENT_WAIT: Duration = Duration::from_millis(20);
 /// Events that are taken at once: more than a connection makes in the time of an answer.
 const MAX_EVENTS: usize = 100;
+/// What the library calls a line about a connection that ended.
+const CONNECTION_FAILED: &str = "FAIL";
 /// Least time between two lines about a connection that does not work.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest wait before a broker that is gone is tried again: agents wait meanwhile.
@@ -168,12 +170,8 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if level as i32 <= RDKafkaLogLevel::Error as i32 {
-            // Without the name of the library's thread.
-            let words = message
-                .split_once("]: ")
-                .map_or(message, |(_, words)| words);
-            self.trouble().words = Some(words.to_owned());
+        if level as i32 <= RDKafkaLogLevel::Error as i32 || facility == CONNECTION_FAILED {
+            self.trouble().words = Some(in_our_words(message));
         }
         // What matters arrives as an error too; the rest is for somebody who looks for it.
         tracing::debug!(?level, facility, message, "Kafka client");
@@ -258,6 +256,9 @@ impl Asker {
     pub(super) fn connect(address: &KafkaAddress) -> Result<Arc<Self>, LogError> {
         let context = Context::default();
         let consumer = settings(address)?
+            // It says why a connection was closed, which the first question wants to know.
+            .set("log.connection.close", "true")
+            .set_log_level(RDKafkaLogLevel::Info)
             // Otherwise a partition would seem to end where another program left a transaction open.
             .set("isolation.level", "read_uncommitted")
             .create_with_context(context.clone())
@@ -284,7 +285,7 @@ impl Asker {
             let question = question.clone();
             let asked = self.ask(doing, move |consumer| question(consumer, FIRST_LOOK));
             let answer = asked.await;
-            let Err(LogError::Unavailable { cause, .. }) = &answer else {
+            let Err(LogError::Unavailable { doing, cause }) = &answer else {
                 return answer;
             };
             if let Some(why) = self.context.kept_out() {
@@ -294,7 +295,8 @@ impl Asker {
                 });
             }
             if Instant::now() >= deadline {
-                return answer;
+                let (doing, cause) = (*doing, guessed(cause, &self.address));
+                return Err(LogError::Unavailable { doing, cause });
             }
         }
     }

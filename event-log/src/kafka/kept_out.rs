@@ -1,10 +1,12 @@
 //! Why a broker and we do not let each other in, and which option of the address to change. It must not repeat a secret,
 //! and must not take a broker that is away for one that does not want us.
 
+use std::sync::Arc;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::address::KafkaAddress;
-use crate::error::LogError;
+use crate::error::{BrokerError, LogError};
 
 /// Who does not accept whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,11 @@ impl KeptOut {
     pub(super) fn of(code: Code, words: &str) -> Option<Self> {
         // OpenSSL's name for what the other side said before it closed the connection.
         if words.contains("tls alert") {
-            return Some(Self::OurCertificate);
+            let is_of_certificate = words.contains("certificate") || words.contains("unknown ca");
+            return Some(match is_of_certificate {
+                true => Self::OurCertificate,
+                false => Self::Tls,
+            });
         }
         match code {
             Code::Authentication
@@ -70,7 +76,7 @@ impl KeptOut {
                 None => "it asks for a certificate: name one with tls-certificate and tls-key"
                     .to_owned(),
             },
-            Self::Tls => "TLS does not come about: write kafka:// where that port of the broker is without TLS"
+            Self::Tls => "TLS does not come about: write kafka:// where that port is without TLS, or let both speak TLS 1.2 or newer"
                 .to_owned(),
         }
     }
@@ -111,4 +117,37 @@ pub(super) fn unusable(error: &KafkaError) -> Option<LogError> {
         }
         None => words,
     }))
+}
+
+/// What the library says of a connection, with our names for its options and without that of its thread.
+pub(super) fn in_our_words(message: &str) -> String {
+    let words = message
+        .split_once("]: ")
+        .map_or(message, |(_, words)| words);
+    FILES
+        .iter()
+        .fold(words.to_owned(), |words, (library, option, _)| {
+            words.replace(library, option)
+        })
+}
+
+/// A connection that the broker closes over and over, without a word. It may be one that comes back, or one that wants
+/// another protocol than `address` says.
+pub(super) fn guessed(cause: &Arc<BrokerError>, address: &KafkaAddress) -> Arc<BrokerError> {
+    let words = cause.connection.as_deref().unwrap_or_default();
+    let is_closed = ["Disconnected", "Broken pipe", "Connection reset"]
+        .iter()
+        .any(|end| words.contains(end));
+    let guess = match (&address.tls, &address.sasl) {
+        (None, _) => "write kafkas:// if that port of the broker speaks TLS",
+        (Some(_), None) => "name sasl if that port of the broker asks for a name and a password",
+        (Some(_), Some(_)) => return Arc::clone(cause),
+    };
+    if !is_closed {
+        return Arc::clone(cause);
+    }
+    Arc::new(BrokerError {
+        kafka: cause.kafka.clone(),
+        connection: Some(format!("{words}: {guess}")),
+    })
 }

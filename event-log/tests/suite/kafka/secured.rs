@@ -215,6 +215,30 @@ async fn a_certificate_is_let_in_and_a_missing_or_foreign_one_is_told_with_the_o
     );
 }
 
+// A broker that stops closes connections without a word too.
+#[tokio::test]
+async fn a_broker_that_expects_another_protocol_is_waited_for_with_a_word_about_it() {
+    let Some((secured, _)) = shared() else {
+        return;
+    };
+    let ca = text(&secured.authority());
+    let without_sasl = topic(&secured.sasl_bootstrap(), "t", &[("tls-ca", &ca)]);
+    let without_tls = KafkaAddress::parse(&format!("kafka://{}/t", secured.sasl_bootstrap()));
+    let without_tls = without_tls.unwrap();
+    let (sasl, tls) = tokio::join!(
+        KafkaLog::open(&without_sasl, OnMissing::Create),
+        KafkaLog::open(&without_tls, OnMissing::Create)
+    );
+    for (error, words) in [
+        (sasl.unwrap_err(), "name sasl if"),
+        (tls.unwrap_err(), "write kafkas:// if"),
+    ] {
+        assert!(error.is_retryable(), "{error}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains(words), "{cause}");
+    }
+}
+
 #[tokio::test]
 async fn an_authority_that_is_no_certificate_is_told_with_the_option() {
     let Some((secured, folder)) = shared() else {
