@@ -1,5 +1,6 @@
 //! What the processor counts for Prometheus. It must not decide anything.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,11 @@ struct OfPartition {
     partition: u32,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCode {
+    code: String,
+}
+
 /// The processor's figures.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -35,6 +41,7 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     visible_seconds: Histogram,
     retries: Counter,
+    dead_letters: Family<OfCode, Counter>,
     trimmed: Counter,
     devices: Gauge<i64>,
     last_commit: Gauge<f64, AtomicU64>,
@@ -50,6 +57,7 @@ impl Metrics {
             commit_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             visible_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 14)),
             retries: Counter::default(),
+            dead_letters: Family::default(),
             trimmed: Counter::default(),
             devices: Gauge::default(),
             last_commit: Gauge::default(),
@@ -90,6 +98,11 @@ impl Metrics {
             "retries",
             "Transactions that failed and were started again",
             metrics.retries.clone(),
+        );
+        part.register(
+            "dead_letters",
+            "Rows of the table dead_letters: what could not be folded, by its code",
+            metrics.dead_letters.clone(),
         );
         part.register(
             "trimmed_offsets",
@@ -133,7 +146,11 @@ impl Metrics {
             .set(end.saturating_sub(position) as i64);
     }
 
-    pub(crate) fn trimmed(&self, offsets: u64) {
+    pub(crate) fn lost(&self, dead_letters: &BTreeMap<String, u64>, offsets: u64) {
+        for (code, rows) in dead_letters {
+            let label = OfCode { code: code.clone() };
+            self.dead_letters.get_or_create(&label).inc_by(*rows);
+        }
         self.trimmed.inc_by(offsets);
     }
 

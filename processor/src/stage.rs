@@ -126,7 +126,7 @@ async fn commit(
     );
     let waited = oldest_ms.map(|oldest_ms| (now_ms - oldest_ms) as f64 / 1000.0);
     metrics.took(took, waited, now_ms as f64 / 1000.0);
-    metrics.trimmed(committed.trimmed);
+    metrics.lost(&committed.dead_letters, committed.trimmed);
     tracing::debug!(
         stored = committed.counts.stored,
         duplicate = committed.counts.duplicate,

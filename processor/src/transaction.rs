@@ -2,7 +2,7 @@
 //!
 //! It must not wait for entries, and must not answer for upkeep.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use epm_event_log::{Entry, EntryKind, EventLog, LogError, Offset, PartitionId, ReadBatch};
 use epm_proto::head::{BodyKind, RecordHead};
@@ -44,6 +44,8 @@ impl Intake {
 pub(crate) struct Committed {
     pub(crate) counts: Counts,
     pub(crate) outcome: Outcome,
+    /// Rows of `dead_letters` by their code.
+    pub(crate) dead_letters: BTreeMap<String, u64>,
     /// Offsets that were gone before they were folded.
     pub(crate) trimmed: u64,
 }
@@ -140,6 +142,7 @@ impl State {
                 "records could not be folded; see the table dead_letters"
             );
         }
+        let codes = dead_letters.codes();
         self.store
             .commit_dead_letters(dead_letters.finish(), next)
             .await?;
@@ -158,6 +161,7 @@ impl State {
         Ok(Committed {
             counts: rows.counts,
             outcome,
+            dead_letters: codes,
             trimmed,
         })
     }

@@ -14,6 +14,8 @@ use super::words::{REJECT_CODES, word};
 
 /// Bytes of a record that a row keeps: enough to see what it was, and a table that stays readable.
 const KEPT_BYTES: usize = 64 << 10;
+/// Code of offsets that are gone.
+const TRIMMED: &str = "trimmed";
 
 /// Why an entry is a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl Code {
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
     days: BTreeMap<i32, RowsBuilder>,
+    codes: BTreeMap<String, u64>,
 }
 
 impl DeadLetters {
@@ -79,7 +82,7 @@ impl DeadLetters {
             .map(|name| name.agent_id.to_string())
             .unwrap_or_default();
         let place = name.map(|name| (name.epoch.0, name.sequence.0));
-        let rows = self.begin(partition, entry.offset.0, entry.received_at_ms);
+        let rows = self.begin(code.name(), partition, entry.offset.0, entry.received_at_ms);
         finish(
             rows,
             &id,
@@ -108,7 +111,7 @@ impl DeadLetters {
             .unwrap_or_default();
         let place = (rejected.sequence > 0).then_some((rejected.epoch, rejected.sequence));
         let code = word(REJECT_CODES, rejected.code);
-        let rows = self.begin(partition, entry.offset.0, entry.received_at_ms);
+        let rows = self.begin(&code, partition, entry.offset.0, entry.received_at_ms);
         let detail = "the collector refused the record";
         finish(
             rows,
@@ -128,13 +131,13 @@ impl DeadLetters {
 
     /// Entries that are gone. `found_at_ms` stands for the time of their reception, which nobody knows.
     pub(crate) fn gap(&mut self, gap: &Gap, found_at_ms: i64) {
-        let rows = self.begin(gap.partition, gap.from, found_at_ms);
+        let rows = self.begin(TRIMMED, gap.partition, gap.from, found_at_ms);
         let detail = format!(
             "retention let offsets {} to {} of the log go before they were folded",
             gap.from,
             gap.to - 1
         );
-        finish(rows, "", None, "trimmed", &detail, &[], 0);
+        finish(rows, "", None, TRIMMED, &detail, &[], 0);
         rows.date(
             "received_date",
             Some(day_of(found_at_ms.saturating_mul(1000))),
@@ -144,10 +147,12 @@ impl DeadLetters {
 
     fn begin(
         &mut self,
+        code: &str,
         partition: PartitionId,
         offset: u64,
         received_at_ms: i64,
     ) -> &mut RowsBuilder {
+        *self.codes.entry(code.to_owned()).or_default() += 1;
         let received = received_at_ms.saturating_mul(1000);
         let rows = self
             .days
@@ -162,6 +167,11 @@ impl DeadLetters {
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.days.values().map(RowsBuilder::rows).sum()
+    }
+
+    /// How many rows there are of each code.
+    pub(crate) fn codes(&self) -> BTreeMap<String, u64> {
+        self.codes.clone()
     }
 
     /// The rows by day.

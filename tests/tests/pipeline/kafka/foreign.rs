@@ -100,6 +100,9 @@ fn foreign_records_and_trimmed_ones_are_counted_and_stop_nobody() {
     let rejected = || server.metric_with("epm_processor_entries_total", "rejected");
     server.wait_until("foreign records are counted", || rejected() >= 8.0);
     assert_eq!(rejected(), 8.0);
+    let of_code = |code| server.metric_with("epm_processor_dead_letters_total", code);
+    let codes = ["foreign", "unnamed", "unknown_body"].map(of_code);
+    assert_eq!(codes, [6.0, 1.0, 1.0]);
     let (data, state) = (server.data.clone(), server.state.clone());
     assert_eq!(server.running.terminate(), Some(0));
     assert_eq!(elevations(&data), 2 * RUNS);
@@ -129,6 +132,8 @@ fn foreign_records_and_trimmed_ones_are_counted_and_stop_nobody() {
     let trimmed = || server.metric("epm_processor_trimmed_offsets_total");
     server.wait_until("the gap is counted", || trimmed() > 0.0);
     assert_eq!(trimmed(), RUNS as f64);
+    let gaps = server.metric_with("epm_processor_dead_letters_total", "trimmed");
+    assert_eq!(gaps, 1.0);
     assert_eq!(server.running.terminate(), Some(0));
     assert_eq!(elevations(&data), 3 * RUNS);
     let letters = dead_letters(&data);
