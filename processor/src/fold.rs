@@ -8,6 +8,7 @@ mod devices;
 mod elevation;
 mod index;
 mod members;
+mod rank;
 mod time;
 pub(crate) mod usage;
 mod words;
@@ -31,6 +32,7 @@ pub(crate) use self::devices::Devices;
 use self::elevation::Scratch;
 pub(crate) use self::index::Indexes;
 use self::index::Member;
+use self::rank::Rank;
 pub(crate) use self::time::day_of;
 pub(crate) use self::work::{Addition, Outcome};
 use self::work::{Exit, Keyed, Work};
@@ -152,7 +154,11 @@ impl Fold {
         if let Ok(key) = record.source_event_key.try_into() {
             rows.keyed.push(Keyed {
                 key,
-                event_id: record.event_id.try_into().unwrap_or_default(),
+                rank: Rank::of_record(elevation, record.event_id.try_into().unwrap_or_default()),
+                end: [
+                    elevation.result_code,
+                    elevation.duration_ms.map(milliseconds),
+                ],
                 day,
                 row: day_rows.rows(),
                 process: self.process(key, record, elevation),
@@ -265,10 +271,12 @@ impl Fold {
     }
 }
 
+fn milliseconds(duration_ms: u64) -> i64 {
+    i64::try_from(duration_ms).unwrap_or(i64::MAX)
+}
+
 fn read_exit(exit: &ElevationExitView<'_>, entry: usize) -> Exit {
-    let duration = exit
-        .duration_ms
-        .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
+    let duration = exit.duration_ms.map(milliseconds);
     let long = |value: Option<i64>| value.map_or(Cell::Null, Cell::Long);
     let signal = match exit.signal {
         "" => Cell::Null,

@@ -82,6 +82,11 @@ fn known(number: u64) -> Option<i64> {
     (number > 0).then(|| i64::try_from(number).unwrap_or(i64::MAX))
 }
 
+/// How many identical events the record stands for.
+pub(crate) fn repeats(elevation: &ElevationView<'_>) -> i32 {
+    elevation.repeat_count.clamp(1, i32::MAX as u32) as i32
+}
+
 /// Appends the row of `elevation`, which `record` carries and `entry` holds.
 pub(crate) fn append(
     rows: &mut RowsBuilder,
@@ -97,10 +102,7 @@ pub(crate) fn append(
     process(rows, elevation);
     policy(rows, elevation);
     rows.text("justification", elevation.justification);
-    rows.int(
-        "repeat_count",
-        Some(elevation.repeat_count.clamp(1, i32::MAX as u32) as i32),
-    );
+    rows.int("repeat_count", Some(repeats(elevation)));
     rows.date("event_date", Some(day_of(record.observed_at_us)));
     rows.end_row();
 }

@@ -11,6 +11,7 @@ use epm_proto::sightings::{Group, Sensor, Sighting};
 use epm_tables::write::{DataFile, TableWriter, WriteError};
 
 use super::members;
+use super::rank::{self, Rank};
 use super::words::{SENSORS, TRIGGERS, number};
 
 /// Keys of all indexes together: about 150 MB. The days used longest ago go first.
@@ -30,10 +31,15 @@ const COLUMNS: &[&str] = &[
     "parent_pid",
     "parent_path",
     "trigger",
+    "result_code",
+    "duration_ms",
 ];
 
 /// Identity of an observation: its source key, or its event id.
 pub(crate) type Key = [u8; 16];
+
+/// Result code and duration of an elevation that is over.
+pub(crate) type End = [Option<i64>; 2];
 
 /// One observation of a process that several sensors may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +56,10 @@ pub(crate) struct Member {
 pub(crate) struct Held {
     /// Number of the file, for [`DayIndex::path`].
     pub(crate) file: u32,
-    /// Event id: among records of one observation the least stays.
-    pub(crate) event_id: Key,
+    /// Of the record that speaks for the observation.
+    pub(crate) rank: Rank,
+    /// What is known of its end.
+    pub(crate) end: End,
 }
 
 /// The rows of one day.
@@ -83,7 +91,8 @@ impl DayIndex {
         for observation in observations(rows) {
             let held = Held {
                 file,
-                event_id: observation.event_id,
+                rank: observation.rank,
+                end: observation.end,
             };
             self.keys.insert(observation.key, held);
             if let Some((group, member)) = observation.process {
@@ -110,7 +119,8 @@ impl DayIndex {
 pub(crate) struct Observation {
     pub(crate) row: usize,
     pub(crate) key: Key,
-    pub(crate) event_id: Key,
+    pub(crate) rank: Rank,
+    pub(crate) end: End,
     pub(crate) process: Option<(Group, Member)>,
 }
 
@@ -131,12 +141,23 @@ pub(crate) fn observations(rows: &RecordBatch) -> Vec<Observation> {
             None => found.push(Observation {
                 row,
                 key,
-                event_id: parse_uuid(events.value(row)),
+                rank: Rank::of_stored(rows, row, parse_uuid(events.value(row))),
+                end: end(rows, row),
                 process: process(rows, row, key),
             }),
         }
     }
     found
+}
+
+fn end(rows: &RecordBatch, row: usize) -> End {
+    ["result_code", "duration_ms"].map(|name| long(rows, name, row))
+}
+
+fn long(rows: &RecordBatch, name: &str, row: usize) -> Option<i64> {
+    let column = rows.column_by_name(name)?;
+    let column = column.as_primitive_opt::<Int64Type>()?;
+    column.is_valid(row).then(|| column.value(row))
 }
 
 fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> {
@@ -149,11 +170,7 @@ fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> 
         let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
         column.is_valid(row).then(|| column.value(row))
     };
-    let pid = |name| {
-        let column = rows.column_by_name(name)?;
-        let column = column.as_primitive_opt::<Int64Type>()?;
-        column.is_valid(row).then(|| column.value(row))
-    };
+    let pid = |name| long(rows, name, row);
     let times = rows
         .column_by_name("observed_at")?
         .as_primitive_opt::<TimestampMicrosecondType>()?;
@@ -221,8 +238,9 @@ impl Indexes {
             used: self.clock,
             ..DayIndex::default()
         };
+        let columns = [COLUMNS, &rank::COLUMNS].concat();
         for file in table.files_of(Some(day)) {
-            let rows = table.read_file(&file, Some(COLUMNS)).await?;
+            let rows = table.read_file(&file, Some(&columns)).await?;
             index.add(&file.path, &rows);
         }
         self.days.insert(day, index);

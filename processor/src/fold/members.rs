@@ -8,7 +8,8 @@ use epm_tables::schema::{Column, ELEVATIONS_TABLE, Kind};
 use epm_tables::write::{Cell, Cells};
 use serde_json::{Map, Value};
 
-use super::index::{Key, Member, Observation, parse_key, sighted};
+use super::index::{End, Key, Member, Observation, parse_key, sighted};
+use super::rank::Rank;
 
 /// What Security 4688 knows better than Sysmon.
 const SECURITY_FIRST: &[&str] = &[
@@ -207,7 +208,7 @@ pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observat
     let parsed = parse(text);
     let observation = |cells: &Cells| -> Option<Observation> {
         let key = cells[at("source_event_key")].text().and_then(parse_key)?;
-        let event_id = cells[at("event_id")].text().and_then(parse_key)?;
+        let rank = Rank::of_row(cells)?;
         let process = process(cells).map(|(group, member)| {
             (
                 group,
@@ -220,11 +221,19 @@ pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observat
         Some(Observation {
             row,
             key,
-            event_id,
+            rank,
+            end: end(cells),
             process,
         })
     };
     parsed.iter().filter_map(observation).collect()
+}
+
+fn end(cells: &Cells) -> End {
+    ["result_code", "duration_ms"].map(|name| match cells[at(name)] {
+        Cell::Long(number) => Some(number),
+        _ => None,
+    })
 }
 
 /// The process that a single observation tells of, where other sensors may see it too.

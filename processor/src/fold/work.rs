@@ -9,14 +9,17 @@ use epm_proto::sightings::Group;
 use epm_tables::schema::ELEVATIONS_TABLE;
 use epm_tables::write::{Cell, Cells, DataFile, RowsBuilder, TableWriter, WriteError, read_cells};
 
-use super::index::{Indexes, Key, Member, observations};
+use super::index::{End, Indexes, Key, Member, observations};
 use super::members::{self, amend, assemble, explode, keys, pair};
+use super::rank::Rank;
 
 /// A row that arrived and has a key at its source.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyed {
     pub(crate) key: Key,
-    pub(crate) event_id: Key,
+    pub(crate) rank: Rank,
+    /// What the record itself says of the end.
+    pub(crate) end: End,
     pub(crate) day: i32,
     pub(crate) row: usize,
     pub(crate) process: Option<(Group, Member)>,
@@ -76,7 +79,7 @@ pub(crate) struct Work<'a> {
     table: &'a TableWriter,
     indexes: &'a mut Indexes,
     fresh: BTreeMap<i32, RecordBatch>,
-    fresh_of: HashMap<Key, (i32, usize, Key)>,
+    fresh_of: HashMap<Key, (i32, usize, Rank)>,
     dropped_fresh: HashMap<i32, HashSet<usize>>,
     changed: BTreeMap<Key, Changed>,
     changed_of: HashMap<Key, Key>,
@@ -134,17 +137,17 @@ impl<'a> Work<'a> {
         row: Keyed,
         groups: &mut BTreeMap<(i32, Group), Vec<Member>>,
     ) -> Result<(), WriteError> {
-        match self.event_of(row.day, &row.key) {
+        match self.rank_of(row.day, &row.key) {
             None => {
-                self.fresh_of
-                    .insert(row.key, (row.day, row.row, row.event_id));
+                self.fresh_of.insert(row.key, (row.day, row.row, row.rank));
                 if let Some((group, member)) = row.process {
                     groups.entry((row.day, group)).or_default().push(member);
                 }
             }
-            Some(held) if held <= row.event_id => {
+            Some(held) if held <= row.rank => {
                 self.drop_fresh(row.day, row.row);
                 self.outcome.repeated += 1;
+                self.end(&row).await?;
             }
             Some(_) => {
                 let arrived = self.fresh_cells(row.day, row.row);
@@ -156,7 +159,22 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The record with the least event id speaks for an observation; what exits said stays.
+    /// What a record says of the end counts as an exit does, also where another record speaks for the observation.
+    async fn end(&mut self, row: &Keyed) -> Result<(), WriteError> {
+        let stored = self.indexes.day(row.day).and_then(|day| day.get(&row.key));
+        let is_known = row.end == [None; 2] || stored.is_some_and(|held| held.end == row.end);
+        if is_known {
+            return Ok(());
+        }
+        if let Some((held, was_stored)) = self.take(row.day, &row.key).await? {
+            let [code, duration] = row.end.map(|value| value.map_or(Cell::Null, Cell::Long));
+            let held = ended(held, &row.key, &[code, duration, Cell::Null]);
+            self.put(row.day, held, was_stored);
+        }
+        Ok(())
+    }
+
+    /// The record of the least rank speaks for an observation; what exits said stays.
     async fn replace(&mut self, day: i32, key: &Key, arrived: Cells) -> Result<(), WriteError> {
         let Some((held, was_stored)) = self.take(day, key).await? else {
             return Ok(());
@@ -233,25 +251,25 @@ impl<'a> Work<'a> {
 
     async fn settle_exits(&mut self, exits: Vec<Exit>) -> Result<(), WriteError> {
         // A start without a key at its source is named by its event id, which only these days' rows need to be asked for.
-        let mut by_event: HashMap<i32, HashMap<Key, usize>> = HashMap::new();
+        let mut by_event: HashMap<i32, HashMap<Key, (usize, Rank)>> = HashMap::new();
         for exit in exits {
-            if self.event_of(exit.day, &exit.start_key).is_none()
+            if self.rank_of(exit.day, &exit.start_key).is_none()
                 && let Some(rows) = self.fresh.get(&exit.day)
             {
                 let found = by_event.entry(exit.day).or_insert_with(|| {
                     observations(rows)
                         .into_iter()
-                        .map(|one| (one.key, one.row))
+                        .map(|one| (one.key, (one.row, one.rank)))
                         .collect()
                 });
-                if let Some(row) = found.get(&exit.start_key) {
+                if let Some((row, rank)) = found.get(&exit.start_key) {
                     self.fresh_of
-                        .insert(exit.start_key, (exit.day, *row, exit.start_key));
+                        .insert(exit.start_key, (exit.day, *row, *rank));
                 }
             }
             match self.take(exit.day, &exit.start_key).await? {
                 Some((row, was_stored)) => {
-                    let row = ended(row, &exit);
+                    let row = ended(row, &exit.start_key, &exit.values);
                     self.put(exit.day, row, was_stored);
                 }
                 None => self.outcome.orphans.push(exit.entry),
@@ -260,34 +278,24 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The event id that speaks for an observation, where there is a row.
-    fn event_of(&self, day: i32, key: &Key) -> Option<Key> {
+    /// The rank of the record that speaks for an observation, where there is a row.
+    fn rank_of(&self, day: i32, key: &Key) -> Option<Rank> {
         if let Some(row) = self
             .changed_of
             .get(key)
             .and_then(|row| self.changed.get(row))
         {
-            let event = row.cells[members::at("event_id")]
-                .text()
-                .and_then(super::index::parse_key);
-            // A row of several carries its first one's event id; the others' are as good as theirs for this purpose
-            // only where they are asked for exactly.
-            return match row.cells[members::at("merged_observations")].text() {
-                Some(_) => explode(row.cells.clone())
-                    .iter()
-                    .find(|one| keys(one).first() == Some(key))
-                    .and_then(|one| {
-                        one[members::at("event_id")]
-                            .text()
-                            .and_then(super::index::parse_key)
-                    }),
-                None => event,
-            };
+            // A row of several is called as its first one is; each is asked for by its own key.
+            let observations = explode(row.cells.clone());
+            let own = observations
+                .iter()
+                .find(|one| keys(one).first() == Some(key));
+            return Rank::of_row(own.unwrap_or(&row.cells));
         }
-        if let Some((_, _, event)) = self.fresh_of.get(key) {
-            return Some(*event);
+        if let Some((_, _, rank)) = self.fresh_of.get(key) {
+            return Some(*rank);
         }
-        Some(self.indexes.day(day)?.get(key)?.event_id)
+        Some(self.indexes.day(day)?.get(key)?.rank)
     }
 
     fn fresh_cells(&self, day: i32, row: usize) -> Cells {
@@ -435,14 +443,14 @@ impl<'a> Work<'a> {
     }
 }
 
-/// `row` with what `exit` says, kept at the observation whose end it is: the row may be taken apart again.
-fn ended(row: Cells, exit: &Exit) -> Cells {
+/// `row` with what is said of the end of its observation `key`, kept there: the row may be taken apart again.
+fn ended(row: Cells, key: &Key, end: &[Cell; 3]) -> Cells {
     let mut observations = explode(row);
     let own = observations
         .iter()
-        .position(|one| keys(one).first() == Some(&exit.start_key));
+        .position(|one| keys(one).first() == Some(key));
     if let Some(one) = observations.get_mut(own.unwrap_or(0)) {
-        amend(one, &exit.values);
+        amend(one, end);
     }
     assemble(observations)
 }

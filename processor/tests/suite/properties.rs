@@ -10,7 +10,7 @@ use crate::world::{START_US, Spool, World, elevation, exit, process_start, run_o
 #[derive(Clone, Debug)]
 enum Act {
     Plain { program: u8, at: i64 },
-    Imported { key: u8 },
+    Imported { key: u8, knows: u8 },
     Seen { number: u8 },
     Exit { key: u8, code: i64 },
     Heartbeat { spool: u64 },
@@ -23,7 +23,7 @@ fn act() -> impl Strategy<Value = Act> {
             program,
             at: at * 43_200_000_000
         }),
-        (0..6_u8).prop_map(|key| Act::Imported { key }),
+        (0..6_u8, 0..16_u8).prop_map(|(key, knows)| Act::Imported { key, knows }),
         (0..48_u8).prop_map(|number| Act::Seen { number }),
         (0..8_u8, 0..3_i64).prop_map(|(key, code)| Act::Exit { key, code }),
         (0..9_u64).prop_map(|spool| Act::Heartbeat { spool }),
@@ -42,9 +42,18 @@ fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
                 let body = elevation(&format!("plain-{program}.exe"), "ann");
                 spool.record(&[], START_US + at, Body::Elevation(body))
             }
-            Act::Imported { key } => {
+            Act::Imported { key, knows } => {
                 started[usize::from(*key)] = true;
-                let body = elevation(&format!("imported-{}.exe", key % 3), "bob");
+                let mut body = elevation(&format!("imported-{}.exe", key % 3), "bob");
+                // Exports of one event may know more or less of it.
+                body.repeat_count = u32::from(1 + knows / 8);
+                body.result_code = (knows & 4 != 0).then(|| i64::from(knows % 2));
+                if knows & 1 != 0 {
+                    body.user.get_or_insert_default().upn = "bob@contoso.example".to_owned();
+                }
+                if knows & 2 != 0 {
+                    body.justification = "to mend it".to_owned();
+                }
                 spool.record(
                     &[100 + key; 16],
                     START_US + i64::from(*key),

@@ -62,6 +62,50 @@ async fn a_record_imported_again_by_another_agent_adds_nothing() {
 }
 
 #[tokio::test]
+async fn of_records_of_one_observation_the_one_that_knows_most_stays_whichever_comes_first() {
+    let record = |spool: &mut Spool, upn: &str, times: u32, why: &str, code: Option<i64>| {
+        let mut seen = elevation("setup.exe", "AzureAD\\AnnaBerg");
+        seen.repeat_count = times;
+        seen.justification = why.to_owned();
+        seen.result_code = code;
+        seen.user.get_or_insert_default().upn = upn.to_owned();
+        spool.record(&[9; 16], START_US, Body::Elevation(seen))
+    };
+    let (mut one, mut other) = (Spool::new(1), Spool::new(2));
+    let anna = "anna@contoso.example";
+    let records = [
+        record(&mut one, "", 7, "all", Some(3)),
+        record(&mut other, anna, 2, "all", None),
+        record(&mut one, anna, 5, "", None),
+        record(&mut other, anna, 5, "to mend it", None),
+        record(&mut one, "", 9, "all", Some(1)),
+    ];
+    let mut tables = Vec::new();
+    for turn in 0..records.len() {
+        let world = World::new();
+        let mut turned = records.clone();
+        turned.rotate_left(turn);
+        for record in turned {
+            world.append(&[record]).await;
+            world.fold().await;
+        }
+        let rows = world.elevations().await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(text(&rows[0], "user_name"), anna);
+        assert_eq!(text(&rows[0], "justification"), "to mend it");
+        assert_eq!(cell(&rows[0], "repeat_count"), &Cell::Int(5));
+        assert_eq!(cell(&rows[0], "result_code"), &Cell::Long(3));
+        let usage = world.rows(USAGE_TABLE).await;
+        assert_eq!(usage.len(), 1, "{usage:?}");
+        assert_eq!(usage[0][USAGE_TABLE.index("elevations")], Cell::Long(5));
+        let sound = epm_processor::verify(world.config(), &*world.log).await;
+        assert!(sound.expect("it verifies").is_sound());
+        tables.push(rows);
+    }
+    assert!(tables.iter().all(|rows| *rows == tables[0]));
+}
+
+#[tokio::test]
 async fn a_process_that_two_sensors_saw_is_one_row_with_the_facts_of_both() {
     for sensors in [
         [SensorKind::Security4688, SensorKind::Sysmon1],
