@@ -100,11 +100,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             None => rivals.push((*rival, Contender::new(rival.name()))),
         }
     }
-    let folder = || {
-        tempfile::Builder::new()
-            .prefix("epm-bench-")
-            .tempdir_in(&args.shared.dir)
-    };
+    let folder = || place::folder(&args.shared.dir);
     for _ in 0..args.repeats {
         limit.runs.push(limit::run(
             folder()?.path(),

@@ -61,11 +61,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         args.shared.connections,
         args.repeats
     ));
-    let folder = || {
-        tempfile::Builder::new()
-            .prefix("epm-bench-")
-            .tempdir_in(&args.shared.dir)
-    };
+    let folder = || place::folder(&args.shared.dir);
     let mut ours = Contender::new("ours, gRPC to Delta row");
     let mut limit = Contender::new("limit: decode, rows, Delta commits; one thread");
     let mut rival = Contender::new("pyarrow + deltalake from JSON lines");

@@ -49,38 +49,32 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         say("B5 needs root: it changes to another user and starts a broker");
         return Ok(());
     }
-    let own = std::env::current_exe()?;
-    let beside = own.parent().context("no folder")?.to_owned();
-    let programs = args.programs.clone().unwrap_or(beside);
-    for name in ["epm-agent", "elevate"] {
-        let program = programs.join(name);
-        if !program.exists() {
-            say(format_args!("missing: {}", program.display()));
-            return Ok(());
-        }
-    }
+    let in_folder = |name: &str| args.programs.as_ref().map(|folder| folder.join(name));
+    let agent = place::program(in_folder("epm-agent").as_ref(), "epm-agent")?;
+    let elevate = place::program(in_folder("elevate").as_ref(), "elevate")?;
+    let Some((agent, elevate)) = agent.zip(elevate) else {
+        return Ok(());
+    };
     say(
         "| rules | caches | contender | wall ms p50 (p5-p95) | more than /bin/true, ms | CPU ms a run | elevate/it wall | elevate/it CPU |",
     );
     say("|---|---|---|---|---|---|---|---|");
     for rules in &args.rules {
-        one(&args, &programs, *rules).await?;
+        one(&args, &agent, &elevate, *rules).await?;
     }
     Ok(())
 }
 
-async fn one(args: &Args, programs: &Path, rules: usize) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new()
-        .prefix("epm-bench-")
-        .tempdir_in(&args.dir)?;
+async fn one(args: &Args, program: &Path, built: &Path, rules: usize) -> anyhow::Result<()> {
+    let folder = place::folder(&args.dir)?;
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     rules::write(folder.path(), rules)?;
     // The user has to reach the program wherever it was built.
     let elevate = folder.path().join("elevate");
-    std::fs::copy(programs.join("elevate"), &elevate)?;
+    std::fs::copy(built, &elevate)?;
     let server = Server::start(&folder.path().join("server"), false).await?;
     let socket = folder.path().join("elevate.sock");
-    let mut agent = tokio::process::Command::new(programs.join("epm-agent"))
+    let mut agent = tokio::process::Command::new(program)
         .arg("--collector")
         .arg(format!("http://{}", server.grpc))
         .arg("--state")

@@ -40,12 +40,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     place::introduce(&args.dir);
-    let beside = std::env::current_exe()?.with_file_name("epm-agent");
-    let program = args.agent.clone().unwrap_or(beside);
-    if !program.exists() {
-        say(format_args!("missing: {}", program.display()));
+    let Some(program) = place::program(args.agent.as_ref(), "epm-agent")? else {
         return Ok(());
-    }
+    };
     say(
         "| elevations/s | RSS MB | most, MB | CPU, % of a core (to 10 ms) | wake-ups/s | delivered |",
     );
@@ -57,9 +54,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn one(args: &Args, program: &Path, rate: u64) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new()
-        .prefix("epm-bench-")
-        .tempdir_in(&args.dir)?;
+    let folder = place::folder(&args.dir)?;
     let server = Server::start(folder.path(), false).await?;
     let path = folder.path().join("auth.log");
     let mut log = File::create(&path)?;

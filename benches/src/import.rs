@@ -53,12 +53,9 @@ struct Cost {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     place::introduce(&args.dir);
-    let beside = std::env::current_exe()?.with_file_name("epm-agent");
-    let agent = args.agent.clone().unwrap_or(beside);
-    if !agent.exists() {
-        say(format_args!("missing: {}", agent.display()));
+    let Some(agent) = place::program(args.agent.as_ref(), "epm-agent")? else {
         return Ok(());
-    }
+    };
     say(
         "| log | program | MB/s | MB/CPU-s | k lines/CPU-s | CPU, it/wc | peak RSS MB | RSS MB at 10, 40, 70, 95 % |",
     );
@@ -70,9 +67,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn one(args: &Args, agent: &Path, format: Format) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new()
-        .prefix("epm-bench-")
-        .tempdir_in(&args.dir)?;
+    let folder = place::folder(&args.dir)?;
     let log = folder.path().join("generated.log");
     let written = Written::create(&log, format, args.mib << 20, args.every)?;
     // The limit: a program that only looks for the ends of lines.

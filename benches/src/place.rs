@@ -1,12 +1,31 @@
 //! Where a benchmark runs: the machine, its load, the file system. It must not change any of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::terminal::say;
 
 /// Ticks of CPU time in `/proc` per second: the same on every Linux that these programs run on.
 const TICKS_PER_SECOND: u64 = 100;
+
+/// One of our programs: `given`, or the one of this name beside this program. `None`, and a line that says so, where it is
+/// missing.
+pub(crate) fn program(given: Option<&PathBuf>, name: &str) -> anyhow::Result<Option<PathBuf>> {
+    let beside = std::env::current_exe()?.with_file_name(name);
+    let program = given.cloned().unwrap_or(beside);
+    if program.exists() {
+        return Ok(Some(program));
+    }
+    say(format_args!("missing: {}", program.display()));
+    Ok(None)
+}
+
+/// A folder for a run's data in `dir`, gone with the run.
+pub(crate) fn folder(dir: &Path) -> anyhow::Result<tempfile::TempDir> {
+    Ok(tempfile::Builder::new()
+        .prefix("epm-bench-")
+        .tempdir_in(dir)?)
+}
 
 /// CPU time of the process so far, all its threads.
 pub(crate) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
