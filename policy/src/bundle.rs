@@ -8,12 +8,14 @@
 //! Pure as the rest: keys, time and the highest version seen are passed in, and [`LastGood`] is a value that the agent
 //! writes down.
 
+mod approval;
 mod canonical;
 mod envelope;
 mod error;
 mod keys;
 mod last_good;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -24,6 +26,7 @@ use crate::request::{DeviceFacts, UserFacts};
 use crate::set::PolicySet;
 use crate::validate::validate;
 
+pub use approval::{APPROVAL_TYPE, ApprovalError, SignedApproval};
 pub use canonical::Deviation;
 pub use envelope::pre_authentication_encoding;
 pub use error::{BundleError, SealError};
@@ -167,7 +170,7 @@ fn check(
     now_s: Option<i64>,
 ) -> Result<Verified, BundleError> {
     let opened = envelope::open(envelope, PAYLOAD_TYPE, terms.keys)?;
-    let (bundle, hash) = read(opened.payload())?;
+    let (bundle, hash): (Bundle, _) = read(opened.payload())?;
     let signed_by = opened.signed_by;
     lifetime(&bundle, now_s)?;
     if fits(&bundle.audience, &terms.user, &terms.device).is_none() {
@@ -183,7 +186,7 @@ fn check(
     })
 }
 
-fn read(payload: &[u8]) -> Result<(Bundle, Sha256), BundleError> {
+fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<(T, Sha256), BundleError> {
     let text = std::str::from_utf8(payload).map_err(|error| BundleError::NotCanonical {
         at: error.valid_up_to(),
         deviation: Deviation::NotJson,

@@ -43,6 +43,10 @@ pub const MAX_NEAR_MISSES: usize = 16;
 pub const MAX_NEAR_MISS_SEARCH: usize = 64;
 /// Seconds for which an approval by support lasts, from the approval: 24 hours.
 pub const APPROVAL_S: i64 = 24 * 60 * 60;
+/// Bytes of the name of an approval: a UUID has 36.
+pub const MAX_APPROVAL_ID_BYTES: usize = 64;
+/// Launches that one approval is for: an installer is started a few times; what is needed more often deserves a rule.
+pub const MAX_APPROVAL_USES: u32 = 100;
 /// Days that policy stays on a device after it was switched off or withdrawn.
 pub const REMOVAL_DAYS: u16 = 7;
 /// Characters of a justification that are kept.

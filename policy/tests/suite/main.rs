@@ -1,6 +1,7 @@
 //! What the policy engine promises, proved from outside its code.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod approval;
 mod arguments;
 mod bad_policies;
 mod bundle;
