@@ -4,10 +4,15 @@
 //! start; [`spawner`] and `monitor.rs` are the processes that start a program and stand over it. It must not decide by
 //! itself: what happens is the policy engine's answer, or a refusal.
 
+pub mod approvals;
+pub mod authentication;
 pub mod caller;
+pub mod child;
 mod conversation;
 pub mod ending;
 pub mod environment;
+mod family;
+pub mod fixed_path;
 pub mod journal;
 pub mod limits;
 mod monitor;
@@ -18,6 +23,7 @@ pub mod protocol;
 pub mod record;
 pub mod seats;
 pub mod spawner;
+mod steps;
 pub mod verdict;
 pub mod visible;
 pub mod wire;
@@ -28,6 +34,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use epm_policy::DeviceId;
+use epm_policy::bundle::TrustedKeys;
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -39,8 +47,13 @@ use crate::launch::Device;
 use crate::platform::linux::peer::Peer;
 use crate::source::Observation;
 use crate::{Agent, AgentError};
+use approvals::Approvals;
+use family::Family;
 use journal::Journal;
-use limits::{MAX_ASKING, MAX_ASKING_PER_USER, MAX_RUNNING, MAX_RUNNING_PER_USER, POLICY_INTERVAL};
+use limits::{
+    MAX_ASKING, MAX_ASKING_PER_USER, MAX_HELD_BYTES, MAX_HELD_BYTES_PER_USER, MAX_RUNNING,
+    MAX_RUNNING_PER_USER, POLICY_INTERVAL,
+};
 use policy_source::PolicySource;
 use protocol::ToElevate;
 use seats::{Seat, Seats};
@@ -62,6 +75,10 @@ pub struct BrokerConfig {
     pub policies: PolicySource,
     /// The process that starts programs.
     pub spawner: Spawner,
+    /// The file of `/etc/pam.d` by which people authenticate.
+    pub pam_service: String,
+    /// Whose approvals count.
+    pub approval_keys: Option<TrustedKeys>,
 }
 
 /// Whether the start of an elevation is in the spool.
@@ -69,7 +86,7 @@ pub struct BrokerConfig {
 enum Began {
     /// It is.
     Recorded,
-    /// The agent went down at a moment that nobody knows: it is recorded once more, under the same key.
+    /// Nobody knows: it is recorded once more, under the same key.
     Unknown,
 }
 
@@ -81,6 +98,8 @@ pub struct Broker {
     agent: Arc<Agent>,
     policies: PolicySource,
     spawner: Spawner,
+    pam_service: String,
+    approvals: Approvals,
     journal: Journal,
     witnesses: Witnesses,
     facts: FactsCache,
@@ -88,6 +107,8 @@ pub struct Broker {
     device_name: String,
     asking: Arc<Seats>,
     running: Arc<Seats>,
+    /// Bytes of copied programs.
+    held: Arc<Seats>,
     runtime: Handle,
 }
 
@@ -102,19 +123,26 @@ impl Broker {
         let broker = Arc::new(Self {
             listener: listen(&config.socket)?,
             socket: config.socket,
+            device: Device {
+                // Until a management system names the device, it is known by its agent.
+                id: Some(DeviceId::from(agent.agent_id().to_string().as_str())),
+                ..Device::default()
+            },
             agent,
             policies: config.policies,
             spawner: config.spawner,
+            pam_service: config.pam_service,
+            approvals: Approvals::open(&config.state, config.approval_keys)?,
             journal,
             witnesses: Witnesses {
                 packages: Packages::default().with_repositories(),
                 ..Witnesses::default()
             },
             facts: FactsCache::default(),
-            device: Device::default(),
             device_name: config.device_name,
             asking: Seats::new(MAX_ASKING, MAX_ASKING_PER_USER),
             running: Seats::new(MAX_RUNNING, MAX_RUNNING_PER_USER),
+            held: Seats::new(MAX_HELD_BYTES, MAX_HELD_BYTES_PER_USER),
             runtime: Handle::current(),
         });
         broker.take_up_what_was_left()?;
@@ -172,29 +200,34 @@ impl Broker {
     }
 
     /// Records the end of an elevation when the process that stands over it is gone.
-    fn watch(self: &Arc<Self>, watch: UnixStream, path: PathBuf, seat: Seat) {
+    fn watch(self: &Arc<Self>, watch: UnixStream, watched: Watched) {
+        let Watched {
+            journal: path,
+            began,
+            seats,
+            mut family,
+        } = watched;
         let broker = Arc::clone(self);
         self.runtime.spawn(async move {
-            let ended = async {
-                watch.set_nonblocking(true)?;
-                let watch = tokio::net::UnixStream::from_std(watch)?;
-                // Nothing is ever sent: readable means closed.
-                watch.readable().await
-            };
-            if let Err(error) = ended.await {
+            if let Err(error) = listened(watch, &mut family).await {
                 tracing::error!(%error, "an elevation cannot be watched; its end is recorded at the next start");
                 return;
             }
-            broker.conclude(path, Began::Recorded).await;
-            drop(seat);
+            if let Some(family) = family {
+                let ended = tokio::task::spawn_blocking(move || family.end());
+                let _ = ended.await;
+            }
+            steps::reached(steps::Step::Ended);
+            broker.conclude(path, began).await;
+            drop(seats);
         });
     }
 
     /// Records the end that a journal file tells. Waits where somebody still stands over the program.
     async fn conclude(self: &Arc<Self>, path: PathBuf, began: Began) {
         loop {
-            let from = path.clone();
-            let Ok(read) = tokio::task::spawn_blocking(move || journal::read(&from)).await else {
+            let (from, journal) = (path.clone(), self.journal.clone());
+            let Ok(read) = tokio::task::spawn_blocking(move || journal.read(&from)).await else {
                 return;
             };
             let entry = match read {
@@ -220,6 +253,7 @@ impl Broker {
             };
             match self.agent.observe(observations).await {
                 Ok(()) => {
+                    steps::reached(steps::Step::Concluded);
                     let _ = entry.forget();
                     return;
                 }
@@ -266,6 +300,42 @@ impl Broker {
                 }
                 Err(_) => return,
             }
+        }
+    }
+}
+
+/// What is known of a program that runs.
+struct Watched {
+    journal: PathBuf,
+    began: Began,
+    seats: [Seat; 2],
+    /// Those that it starts, where they are confined.
+    family: Option<Family>,
+}
+
+/// Answers the process that stands over a program, until it is gone. It asks one question at a time.
+async fn listened(watch: UnixStream, family: &mut Option<Family>) -> io::Result<()> {
+    watch.set_nonblocking(true)?;
+    let asking = Arc::new(watch.try_clone()?);
+    let watch = tokio::net::UnixStream::from_std(watch)?;
+    loop {
+        watch.readable().await?;
+        // Waits anew from here on: what is readable now is read below, whole.
+        let seen = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = watch.try_io(tokio::io::Interest::READABLE, seen);
+        // Nobody asks who is not confined: readable means closed.
+        let Some(mut hearing) = family.take() else {
+            return Ok(());
+        };
+        let asking = Arc::clone(&asking);
+        let heard = tokio::task::spawn_blocking(move || {
+            let open = hearing.hear(&asking);
+            (hearing, open)
+        });
+        let (hearing, open) = heard.await.map_err(io::Error::other)?;
+        *family = Some(hearing);
+        if !open {
+            return Ok(());
         }
     }
 }

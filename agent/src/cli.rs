@@ -1,5 +1,6 @@
 //! The command line of the agent: what can be asked and how it answers. The work itself is in the library.
 
+mod approve;
 mod attributes;
 mod broker;
 mod doctor;
@@ -28,6 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use failure::{ExitCode, Failure};
 
+pub use approve::ApproveArgs;
 pub use attributes::AttributesArgs;
 pub use doctor::DoctorArgs;
 pub use events::EventsArgs;
@@ -121,6 +123,8 @@ pub enum Command {
     Attributes(AttributesArgs),
     /// Say what would happen to a program under a policy file, and why.
     Explain(Box<ExplainArgs>),
+    /// Sign an approval for one user, device and program, which the user's agent takes.
+    Approve(ApproveArgs),
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -166,6 +170,17 @@ pub struct RunArgs {
     /// Where `elevate` finds this agent.
     #[arg(long, value_name = "PATH", env = "EPM_SOCKET", default_value = crate::broker::protocol::SYSTEM_SOCKET)]
     pub socket: PathBuf,
+    /// The file of /etc/pam.d by which people prove who they are.
+    #[arg(long, value_name = "NAME", env = "EPM_PAM_SERVICE", default_value = crate::broker::authentication::SERVICE)]
+    pub pam_service: String,
+    /// Public Ed25519 key, PEM, of whoever approves requests (epm-agent approve); may be repeated.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "EPM_APPROVAL_KEY",
+        value_delimiter = ','
+    )]
+    pub approval_key: Vec<PathBuf>,
 }
 
 /// Where to listen, if anywhere.
@@ -277,6 +292,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::doctor(&cli.place, &args),
         Command::Attributes(args) => attributes::attributes(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Approve(args) => approve::approve(&args),
         Command::Policy(PolicyCommand::Check(args)) => policy::check(&args),
         Command::Import(args) if args.dry_run => import::dry_run(&args),
         Command::Import(args) => on_runtime(import::import(cli.place, args)),

@@ -1,42 +1,38 @@
 //! One elevation, from the question to the order: who asks, for what, what is decided, what the person has to give, the
 //! record, and then the start. Every step that fails refuses; nothing is started before its record is durable.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod approval;
+mod confirm;
+mod start;
+
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use epm_policy::{
-    ChildBehaviour, Grant, Moment, Outcome, Platform, RunAs, Trigger, Validation, Variables,
-};
+use epm_policy::{Moment, Outcome, Platform, Trigger, Variables};
 use epm_proto::ids::SourceKey;
 use epm_proto::v1::{self, record::Body};
 use uuid::Uuid;
 
 use super::Broker;
 use super::caller::Caller;
-use super::environment::{Identities, environment};
-use super::limits::{ANSWER_TIMEOUT, ASK_TIMEOUT, MAX_JUSTIFICATION_CHARS};
-use super::order::Order;
+use super::limits::ASK_TIMEOUT;
 use super::program::{self, Program};
-use super::protocol::{Ask, FromElevate, PromptKind, ToElevate};
+use super::protocol::{Ask, FromElevate, ToElevate};
 use super::record::{self, Settled};
 use super::seats::Seat;
-use super::verdict::{Verdict, judge, reason, refusal};
+use super::steps::{Step, reached};
+use super::verdict::{judge, reason, refusal};
 use super::visible::visible;
 use super::wire::{self, Inbox, ReceiveError};
 use crate::clock::now_us;
 use crate::file_facts;
 use crate::launch::Launch;
-use crate::platform::linux::accounts::account;
-use crate::platform::linux::child::Identity;
 use crate::platform::linux::peer::Peer;
 use crate::source::Observation;
-
-/// Bits that are taken from every file that an elevated program makes: nobody but root may write it.
-const LEAST_UMASK: u32 = 0o022;
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +62,8 @@ pub(super) fn converse(broker: &Arc<Broker>, socket: UnixStream, peer: Peer, sea
         Err(Refusal::Said(words)) => words,
         Err(Refusal::Connection(error)) => format!("the broker ended the connection: {error}"),
     };
-    let _ = wire::send(
-        &conversation.socket,
-        &ToElevate::Refused(refusal).encode(),
-        &[],
-    );
+    let refused = ToElevate::Refused(refusal).encode();
+    let _ = wire::send_at_once(&conversation.socket, &refused);
     drop(seat);
 }
 
@@ -90,7 +83,8 @@ struct Given {
 impl Conversation<'_> {
     fn run(&mut self, peer: Peer) -> Result<(), Refusal> {
         let (ask, given) = self.question()?;
-        let caller = Caller::of(peer).map_err(|error| said(&error))?;
+        reached(Step::Asked);
+        let caller = Arc::new(Caller::of(peer).map_err(|error| said(&error))?);
         let folder = program::plain_path(&given.folder).ok_or_else(|| {
             Refusal::Said(
                 "the working folder was removed, or only some processes see it: cd to another"
@@ -100,8 +94,8 @@ impl Conversation<'_> {
         let name = Path::new(std::ffi::OsStr::from_bytes(&ask.arguments[0]));
         let program = program::open(name, &given.folder, &caller.peer).map_err(|e| said(&e))?;
         let launch = self.launch(&ask, &caller, &program)?;
-        let set = self.broker.policies.current();
-        let verdict = judge(&set, &launch);
+        let verdict = judge(&self.broker.policies.current(), &launch);
+        reached(Step::Judged);
         let folder = folder.to_string_lossy();
         let terminal = record::terminal_name(given.terminal.as_ref());
         let mut settled = Settled {
@@ -115,26 +109,39 @@ impl Conversation<'_> {
             terminal: &terminal,
             device_name: &self.broker.device_name,
         };
-        let shown = visible(&launch.file.path.to_string_lossy());
-        let justification;
+        let confirmed;
         let grant = match &verdict.outcome {
             Outcome::Elevate(grant) => *grant,
             Outcome::Confirm(grant, validation) => {
-                justification = self.confirm(&settled, *validation, &shown)?;
-                settled.justification = justification.as_deref();
-                self.still_holds(&launch, &verdict)?;
+                confirmed = self.confirm(&settled, *validation)?;
+                settled.justification = confirmed.justification.as_deref();
+                settled.authenticated = confirmed.authenticated;
+                self.still_holds(&settled)?;
                 *grant
+            }
+            Outcome::RequestApproval => {
+                let reason = self.reason_of_request(&settled)?;
+                settled.justification = reason.as_deref();
+                let words = self.how_to_ask(&settled);
+                let outcome = v1::Outcome::Denied;
+                return Err(self.refuse(&settled, outcome, "approval_required", words));
             }
             other => {
                 let outcome = match other {
                     Outcome::Fail(_) => v1::Outcome::Failed,
                     _ => v1::Outcome::Denied,
                 };
-                self.record(&settled, outcome, reason(other))?;
-                return Err(Refusal::Said(refusal(&verdict, &shown)));
+                let shown = visible(&launch.file.path.to_string_lossy());
+                return Err(self.refuse(
+                    &settled,
+                    outcome,
+                    reason(other),
+                    refusal(&verdict, &shown),
+                ));
             }
         };
-        self.start(&settled, grant, &program, &given)
+        reached(Step::Answered);
+        self.start(&caller, &settled, grant, (&program, &given))
     }
 
     fn question(&mut self) -> Result<(Ask, Given), Refusal> {
@@ -171,11 +178,7 @@ impl Conversation<'_> {
     }
 
     fn launch(&self, ask: &Ask, caller: &Caller, program: &Program) -> Result<Launch, Refusal> {
-        let now = jiff::Zoned::now();
-        let moment = Moment {
-            unix_s: now.timestamp().as_second(),
-            utc_offset_min: i16::try_from(now.offset().seconds() / 60).unwrap_or(0),
-        };
+        let moment = now();
         let facts = file_facts::look_again(
             &program.file,
             &program.path,
@@ -183,17 +186,6 @@ impl Conversation<'_> {
             moment.unix_s,
             &self.broker.facts,
         );
-        let facts = facts.map_err(|error| said(&error))?;
-        if let Some(copy) = &program.copy {
-            // The copy runs, so the copy is what must have been judged.
-            let same = facts.as_policy().sha256.is_some_and(|hash| hash.0 == *copy);
-            if !same {
-                return Err(Refusal::Said(format!(
-                    "{} changed while it was judged: try again",
-                    visible(&program.path.to_string_lossy())
-                )));
-            }
-        }
         // Arguments that are no text cannot be compared with a list of texts: then they are not known.
         let text = |argument: &Vec<u8>| String::from_utf8(argument.clone()).ok();
         let arguments = ask.arguments[1..].iter().map(text).collect();
@@ -201,222 +193,48 @@ impl Conversation<'_> {
         Ok(Launch {
             platform: Platform::Linux,
             trigger: Trigger::RunWithElevatedAccess,
-            file: facts,
+            file: facts.map_err(|error| said(&error))?,
             arguments,
             person: caller.person.clone(),
             device: self.broker.device.clone(),
             parent_path: parent.map(|path| path.to_string_lossy().into_owned()),
             moment,
             variables: Variables::default(),
-            approvals: Vec::new(),
+            approvals: self.approvals().collect(),
         })
     }
 
-    /// Asks for all that is required; the reason, where one was given.
-    fn confirm(
-        &mut self,
-        settled: &Settled<'_>,
-        validation: Validation,
-        shown: &str,
-    ) -> Result<Option<String>, Refusal> {
-        if validation.authentication {
-            self.record(settled, v1::Outcome::Failed, "authentication_unavailable")?;
-            return Err(Refusal::Said(format!(
-                "{shown} needs your password once more, and this agent cannot check passwords yet. Ask your support."
-            )));
-        }
-        let mut reason = settled.ask.reason.clone();
-        if reason.is_none() {
-            let (kind, text) = match validation.business_justification {
-                true => (
-                    PromptKind::Justification,
-                    format!("Why do you need to run {shown} as administrator? "),
-                ),
-                false => (
-                    PromptKind::Confirmation,
-                    format!("Run {shown} as administrator? [y/N] "),
-                ),
-            };
-            let answer = self.prompt(kind, text)?;
-            if answer.is_none() {
-                self.record(settled, v1::Outcome::Cancelled, "cancelled")?;
-                return Err(Refusal::Said("cancelled; nothing was run".to_owned()));
-            }
-            reason = answer.filter(|_| validation.business_justification);
-        }
-        let reason = reason.map(|reason| reason.trim().to_owned());
-        let missing = reason.as_ref().is_none_or(String::is_empty);
-        if validation.business_justification && missing {
-            self.record(settled, v1::Outcome::Cancelled, "no_justification")?;
-            return Err(Refusal::Said(format!(
-                "a reason is needed to run {shown} as administrator: elevate --reason TEXT …"
-            )));
-        }
-        let length = reason.as_ref().map_or(0, |reason| reason.chars().count());
-        if length > MAX_JUSTIFICATION_CHARS {
-            self.record(settled, v1::Outcome::Cancelled, "justification_too_long")?;
-            return Err(Refusal::Said(format!(
-                "the reason has {length} characters; at most {MAX_JUSTIFICATION_CHARS} are kept. Say it shorter."
-            )));
-        }
-        Ok(reason.filter(|reason| !reason.is_empty()))
-    }
-
-    /// `None` where the person gave up or took too long.
-    fn prompt(&mut self, kind: PromptKind, text: String) -> Result<Option<String>, Refusal> {
-        let prompt = ToElevate::Prompt { kind, text };
-        let sent = wire::send(&self.socket, &prompt.encode(), &[]);
-        sent.map_err(ReceiveError::Socket)?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let message = match self.inbox.wait(&self.socket, Some(deadline)) {
-            Ok(message) => message,
-            Err(ReceiveError::TimedOut | ReceiveError::Closed) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match FromElevate::decode(&message).map_err(ReceiveError::Wire)? {
-            FromElevate::Answer(answer) => Ok(answer),
-            _ => Err(ReceiveError::Wire(wire::WireError::Value).into()),
-        }
-    }
-
-    /// A person may think for minutes: what was decided must still be so.
-    fn still_holds(&self, launch: &Launch, verdict: &Verdict) -> Result<(), Refusal> {
-        let now = judge(&self.broker.policies.current(), launch);
-        match now.outcome == verdict.outcome {
-            true => Ok(()),
-            false => Err(Refusal::Said(
-                "the policy changed while you answered: try again".to_owned(),
-            )),
-        }
-    }
-
-    /// Returns once the record is durable.
-    fn record(
+    /// Records that nothing is started, and gives the words for the person once that is durable.
+    fn refuse(
         &self,
         settled: &Settled<'_>,
         outcome: v1::Outcome,
         reason: &str,
-    ) -> Result<(), Refusal> {
+        words: impl Into<String>,
+    ) -> Refusal {
         let elevation = record::elevation(settled, outcome, reason, None);
         let observation = observation(elevation, SourceKey::from(Uuid::new_v4()));
-        self.broker
-            .observe(vec![observation])
-            .map_err(|error| said(&error))
-    }
-
-    fn start(
-        &self,
-        settled: &Settled<'_>,
-        grant: Grant,
-        program: &Program,
-        given: &Given,
-    ) -> Result<(), Refusal> {
-        if grant.children != ChildBehaviour::AllowAll {
-            self.record(settled, v1::Outcome::Failed, "children_cannot_be_confined")?;
-            return Err(Refusal::Said(
-                "the rule confines what the program starts, which this agent cannot do yet. Ask your support."
-                    .to_owned(),
-            ));
+        match self.broker.observe(vec![observation]) {
+            Ok(()) => Refusal::Said(words.into()),
+            Err(error) => said(&error),
         }
-        let uid = settled.caller.peer.uid;
-        let Some(seat) = self.broker.running.take(uid) else {
-            self.record(settled, v1::Outcome::Failed, "too_many_running")?;
-            return Err(Refusal::Said(
-                "too many elevated programs of yours are running: end one first".to_owned(),
-            ));
-        };
-        let order = order(settled, grant, program)?;
-        let elevation = record::elevation(settled, v1::Outcome::Elevated, "", Some(grant));
-        let key = SourceKey::from(Uuid::new_v4());
-        let start = observation(elevation, key);
-        let failed = |error: std::io::Error| said(&error);
-        let (path, journal) = self.broker.journal.begin(key, &start).map_err(failed)?;
-        // From here on the journal sees to it that the elevation gets an end, whatever happens.
-        let watch = UnixStream::pair().map_err(failed)?;
-        let recorded = self.broker.observe(vec![start]);
-        let started = recorded.map_err(|error| said(&error)).and_then(|()| {
-            let descriptors = self.descriptors(given, program, &journal, &watch.1);
-            let ordered = self.broker.spawner.order(&order, &descriptors);
-            ordered.map_err(|error| said(&error))
-        });
-        drop(journal);
-        drop(watch.1);
-        self.broker.watch(watch.0, path, seat);
-        started
-    }
-
-    fn descriptors<'d>(
-        &'d self,
-        given: &'d Given,
-        program: &'d Program,
-        journal: &'d std::fs::File,
-        watch: &'d UnixStream,
-    ) -> Vec<BorrowedFd<'d>> {
-        let [input, output, error] = &given.streams;
-        let mut all = vec![
-            self.socket.as_fd(),
-            input.as_fd(),
-            output.as_fd(),
-            error.as_fd(),
-            given.folder.as_fd(),
-            program.runs.as_fd(),
-            journal.as_fd(),
-            watch.as_fd(),
-        ];
-        all.extend(given.terminal.as_ref().map(AsFd::as_fd));
-        all
     }
 }
 
-fn observation(elevation: v1::Elevation, key: SourceKey) -> Observation {
+/// The time, as rules know it.
+pub(super) fn now() -> Moment {
+    let now = jiff::Zoned::now();
+    Moment {
+        unix_s: now.timestamp().as_second(),
+        utc_offset_min: i16::try_from(now.offset().seconds() / 60).unwrap_or(0),
+    }
+}
+
+pub(super) fn observation(elevation: v1::Elevation, key: SourceKey) -> Observation {
     Observation {
         observed_at_us: now_us(),
         source_key: Some(key),
         class: record::class(&elevation),
         body: Body::Elevation(elevation),
     }
-}
-
-/// The account that a program runs as. Root for every grant but one: *elevate as current user* keeps the user's own
-/// account, with every capability of root.
-fn order(settled: &Settled<'_>, grant: Grant, program: &Program) -> Result<Order, Refusal> {
-    let Settled { ask, caller, .. } = settled;
-    let (identity, runs_as) = match grant.run_as {
-        RunAs::CurrentUser => {
-            let identity = Identity {
-                uid: caller.peer.uid,
-                gid: caller.peer.gid,
-                groups: caller.peer.groups.clone(),
-                capabilities: true,
-            };
-            (identity, caller.account.clone())
-        }
-        RunAs::VirtualAccount => {
-            let root = account(0).ok().flatten();
-            let root = root.ok_or_else(|| Refusal::Said("this device has no root".to_owned()))?;
-            let identity = Identity {
-                groups: vec![0],
-                ..Identity::default()
-            };
-            (identity, root)
-        }
-    };
-    let identities = Identities {
-        name: &runs_as.name,
-        home: &runs_as.home,
-        shell: &runs_as.shell,
-        by: &caller.account.name,
-        by_uid: caller.peer.uid,
-        by_gid: caller.peer.gid,
-    };
-    Ok(Order {
-        arguments: ask.arguments.clone(),
-        environment: environment(&ask.variables, &identities),
-        identity,
-        inherited: caller.inherited.clone(),
-        umask: ask.umask | LEAST_UMASK,
-        script: program.script,
-        terminal: ask.terminal,
-        foreground: ask.foreground,
-    })
 }

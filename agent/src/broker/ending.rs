@@ -52,6 +52,9 @@ impl Ending {
         let core = fields.flag()?;
         let ran = Duration::from_millis(fields.number()?);
         fields.end()?;
+        if core && kind != KILLED {
+            return Err(WireError::Value);
+        }
         let ending = match kind {
             EXITED => Self::Exited(number),
             KILLED => Self::Killed {

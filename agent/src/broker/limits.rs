@@ -32,7 +32,27 @@ pub const MAX_RUNNING: usize = 1024;
 pub const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for a person to answer a prompt, as sudo gives.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// Times that a wrong password may be given, as with sudo.
+pub const AUTHENTICATION_TRIES: u32 = 3;
+/// Questions of one authentication: a module asks one or two, and says why it asks again.
+pub const MAX_AUTHENTICATION_MESSAGES: usize = 32;
+/// Time for all of one authentication: then the process that does it ends, whatever its modules wait for.
+pub const LONGEST_AUTHENTICATION: Duration = Duration::from_secs(900);
+/// Bytes of a signed approval: it has seven short values and a few signatures.
+pub const MAX_APPROVAL_BYTES: u64 = 16 * 1024;
+/// Approvals that are looked at: a day's of one device, many times over. Remove old ones.
+pub const MAX_APPROVALS: usize = 1024;
+/// Time for the agent to judge a child: it reads one file, and writes one record.
+pub const CHILD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Children of one program with rights of their own that are known at a time: most programs have one, a shell some.
+pub const MAX_KNOWN_CHILDREN: usize = 1024;
+/// Different files whose refusal is recorded for one program; the rest is counted with the last. Most want one or two.
+pub const MAX_REFUSED_FILES: usize = 256;
 /// How often a policy file is looked at for a change.
 pub const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 /// Largest file that is copied because its owner could change it while it runs. Installers have some hundred megabytes.
 pub const MAX_COPIED_BYTES: u64 = 512 * 1024 * 1024;
+/// Memory that copies for one user hold at a time: two of the largest.
+pub const MAX_HELD_BYTES_PER_USER: usize = 1024 * 1024 * 1024;
+/// The same for all users: four of the largest, which a device that runs installers has to spare.
+pub const MAX_HELD_BYTES: usize = 2 * MAX_HELD_BYTES_PER_USER;

@@ -4,21 +4,25 @@
 //! It must not decide anything, and `elevate` can ask nothing of it but signals.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, setpgid, waitpid};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
+use super::child::Confined;
 use super::ending::Ending;
+use super::journal;
 use super::order::Order;
 use super::protocol::{FromElevate, ToElevate};
 use super::wire::{self, Inbox, ignore_interrupt};
 use crate::platform::linux::child::{HIGH, Start, become_program};
 use crate::platform::linux::fork::fork;
 use crate::platform::linux::pty::Pty;
+use crate::platform::linux::seccomp::Questions;
 use crate::platform::linux::signals::{SignalSet, reset_all, waiting};
 
 /// Signals that this process reads of itself. All but the first come from a terminal that hangs up or is typed at, and
@@ -51,7 +55,7 @@ struct Things {
     elevate: OwnedFd,
     journal: File,
     // Closed when this process ends, which is how the agent learns of it.
-    _agent: OwnedFd,
+    agent: OwnedFd,
     given: Given,
 }
 
@@ -70,20 +74,19 @@ pub(super) fn watch(order: &Order, descriptors: Vec<OwnedFd>) {
     };
     let Things {
         elevate,
-        mut journal,
-        _agent,
+        journal,
+        agent,
         given,
     } = things;
     let _ = rustix::thread::set_name(c"epm-monitor");
     reset_all();
     let begun = Instant::now();
-    let ending = match start(order, &elevate, given) {
+    let ending = match start(order, (&elevate, &agent), &journal, given) {
         Ok(running) => running.until_the_end(&elevate),
         Err(error) => Ending::NotStarted(error.raw_os_error().unwrap_or(libc::EIO)),
     };
     // First the journal: when `elevate` returns, the end is known even if the agent is not there.
-    let ended = wire::framed(&ending.encode(begun.elapsed()));
-    let _ = journal.write_all(&ended);
+    let _ = journal::ended(&journal, ending, begun.elapsed());
     let message = match ending {
         Ending::Exited(code) => ToElevate::Exited(code),
         Ending::Killed { signal, core } => ToElevate::Killed { signal, core },
@@ -92,7 +95,7 @@ pub(super) fn watch(order: &Order, descriptors: Vec<OwnedFd>) {
             io::Error::from_raw_os_error(error)
         )),
     };
-    let _ = wire::send(&elevate, &message.encode(), &[]);
+    let _ = wire::send_at_once(&elevate, &message.encode());
 }
 
 impl Things {
@@ -104,7 +107,7 @@ impl Things {
         Some(Self {
             elevate,
             journal: File::from(each.next()?),
-            _agent: each.next()?,
+            agent: each.next()?,
             given: Given {
                 streams,
                 folder,
@@ -115,13 +118,20 @@ impl Things {
     }
 }
 
-struct Running {
+struct Running<'a> {
     program: Pid,
     terminal: Option<OwnedFd>,
     signals: OwnedFd,
+    /// Asks before it starts anything.
+    confined: Option<Confined<'a>>,
 }
 
-fn start(order: &Order, elevate: &OwnedFd, given: Given) -> io::Result<Running> {
+fn start<'a>(
+    order: &Order,
+    (elevate, agent): (&OwnedFd, &'a OwnedFd),
+    journal: &File,
+    given: Given,
+) -> io::Result<Running<'a>> {
     let signals = SignalSet::of(&OWN).as_descriptor()?;
     rustix::process::setsid()?;
     let pty = match &given.terminal {
@@ -140,18 +150,30 @@ fn start(order: &Order, elevate: &OwnedFd, given: Given) -> io::Result<Running> 
     wire::send(elevate, &started.encode(), &outer)?;
     let (errors, error) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let error = rustix::io::fcntl_dupfd_cloexec(error, HIGH)?;
+    let (asked, asks) = UnixStream::pair()?;
+    let asks = rustix::io::fcntl_dupfd_cloexec(asks, HIGH)?;
+    journal::starting(journal)?;
     let Some(program) = fork()? else {
-        let failed = run(order, &given, pty.as_ref());
+        let failed = run(order, &given, pty.as_ref(), &asks);
         let number = failed.raw_os_error().unwrap_or(libc::EIO);
         let _ = rustix::io::write(&error, &number.to_ne_bytes());
         std::process::exit(1);
     };
-    drop(error);
-    drop(given);
+    drop((error, asks, given));
     let _ = setpgid(Some(program), Some(program));
+    let confined = match order.confined {
+        true => confined(&asked, agent),
+        false => None,
+    };
+    if let Some(confined) = &confined {
+        while !has_begun(&errors, confined)? {
+            confined.serve_start()?;
+        }
+    }
     let mut failed = [0; 4];
     match File::from(errors).read_exact(&mut failed) {
         Err(_) => Ok(Running {
+            confined,
             program,
             // `elevate` alone holds the outer end, so that its going away is a hang-up.
             terminal: pty.map(|pty| pty.inner),
@@ -161,8 +183,29 @@ fn start(order: &Order, elevate: &OwnedFd, given: Given) -> io::Result<Running> 
     }
 }
 
+/// The questions of the new process; none where it failed before it was confined, which it says itself.
+fn confined<'a>(asked: &UnixStream, agent: &'a OwnedFd) -> Option<Confined<'a>> {
+    let mut inbox = Inbox::default();
+    inbox.wait(asked, None).ok()?;
+    let questions = inbox.descriptors(1).ok()?.pop()?;
+    Some(Confined {
+        questions: Questions::of(questions),
+        agent,
+    })
+}
+
+/// Waits for the program to have begun or failed, or to ask.
+fn has_begun(errors: &OwnedFd, confined: &Confined<'_>) -> io::Result<bool> {
+    let mut ready = [
+        PollFd::new(errors, PollFlags::IN),
+        PollFd::new(confined.questions.descriptor(), PollFlags::IN),
+    ];
+    while ignore_interrupt(poll(&mut ready, None))? == 0 {}
+    Ok(!ready[0].revents().is_empty())
+}
+
 /// In the new process: its own group, the terminal, and then the program.
-fn run(order: &Order, given: &Given, pty: Option<&Pty>) -> io::Error {
+fn run(order: &Order, given: &Given, pty: Option<&Pty>, asks: &OwnedFd) -> io::Error {
     let own = rustix::process::getpid();
     let _ = setpgid(Some(own), Some(own));
     if let Some(pty) = pty.filter(|_| order.foreground) {
@@ -184,24 +227,28 @@ fn run(order: &Order, given: &Given, pty: Option<&Pty>) -> io::Error {
         identity: &order.identity,
         inherited: &order.inherited,
         umask: order.umask,
+        confined: order.confined.then(|| asks.as_fd()),
     })
 }
 
-impl Running {
-    fn until_the_end(self, elevate: &OwnedFd) -> Ending {
+impl Running<'_> {
+    fn until_the_end(mut self, elevate: &OwnedFd) -> Ending {
         let mut inbox = Inbox::default();
         let mut connected = true;
         loop {
-            let mut ready = vec![PollFd::new(&self.signals, PollFlags::IN)];
-            if connected {
-                ready.push(PollFd::new(elevate, PollFlags::IN));
-            }
-            let _ = ignore_interrupt(poll(&mut ready, None));
-            let spoken = ready.len() == 2 && !ready[1].revents().is_empty();
-            drop(ready);
+            let (spoken, asked) = self.wait_for_something(elevate, connected);
             let _ = waiting(&self.signals);
             if let Some(ending) = self.news(elevate) {
                 return ending;
+            }
+            let served = self
+                .confined
+                .as_ref()
+                .filter(|_| asked)
+                .map(Confined::serve);
+            if let Some(Err(_)) = served {
+                // Nobody is left who could ask.
+                self.confined = None;
             }
             if spoken && !self.hear(elevate, &mut inbox) {
                 connected = false;
@@ -210,6 +257,21 @@ impl Running {
                 self.pass_on(libc::SIGCONT);
             }
         }
+    }
+
+    /// Whether `elevate` spoke, and whether a confined process asks.
+    fn wait_for_something(&self, elevate: &OwnedFd, connected: bool) -> (bool, bool) {
+        let mut ready = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        if connected {
+            ready.push(PollFd::new(elevate, PollFlags::IN));
+        }
+        if let Some(confined) = &self.confined {
+            ready.push(PollFd::new(confined.questions.descriptor(), PollFlags::IN));
+        }
+        let _ = ignore_interrupt(poll(&mut ready, None));
+        let of = |at: usize| ready.get(at).is_some_and(|one| !one.revents().is_empty());
+        let asked = self.confined.is_some() && of(1 + usize::from(connected));
+        (connected && of(1), asked)
     }
 
     /// What became of the program since it was last looked at.
@@ -228,7 +290,7 @@ impl Running {
             }
             if let Some(signal) = status.stopping_signal() {
                 let stopped = ToElevate::Stopped(signal);
-                let _ = wire::send(elevate, &stopped.encode(), &[]);
+                let _ = wire::send_at_once(elevate, &stopped.encode());
             }
         }
     }

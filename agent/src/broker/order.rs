@@ -34,6 +34,8 @@ pub struct Order {
     pub terminal: bool,
     /// The program begins in its foreground.
     pub foreground: bool,
+    /// What it starts is asked about.
+    pub confined: bool,
 }
 
 /// Descriptors without the terminal.
@@ -77,6 +79,7 @@ impl Order {
             .byte(u8::from(self.script))
             .byte(u8::from(self.terminal))
             .byte(u8::from(self.foreground))
+            .byte(u8::from(self.confined))
             .done()
     }
 
@@ -113,6 +116,7 @@ impl Order {
             script: fields.flag()?,
             terminal: fields.flag()?,
             foreground: fields.flag()?,
+            confined: fields.flag()?,
         };
         fields.end()?;
         Ok(order)

@@ -1,7 +1,8 @@
 //! From the name that somebody asked for to the one file that is judged and run. Names are followed with the rights of
 //! whoever asks, and from then on only the descriptor counts.
 //!
-//! A file that somebody other than root could change while it is judged is copied first, and the copy is what runs.
+//! A file that somebody other than root could change is copied once it may run, and the copy is what runs: it must be what
+//! was judged.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -10,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags};
+use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, StatVfsMountFlags};
 
 use sha2::{Digest as _, Sha256};
 
@@ -25,17 +26,22 @@ const WRITABLE: u32 = 0o022;
 /// Somebody may execute it.
 const EXECUTABLE: u32 = 0o111;
 
-/// A program that was found and can no longer change.
+/// A program that was found.
 #[derive(Debug)]
 pub struct Program {
-    /// What runs: the file, or a sealed copy.
-    pub runs: OwnedFd,
-    /// The file as it was found, for its place.
+    /// The file.
     pub file: File,
     /// Its path, as it leads to the file from the agent's root.
     pub path: PathBuf,
-    /// SHA-256 of the copy, where it is one: what was judged must have the same.
-    pub copy: Option<[u8; 32]>,
+    /// What [`Program::hold`] has to copy; `None` where only root can change it.
+    copied_bytes: Option<u64>,
+}
+
+/// A program that can no longer change.
+#[derive(Debug)]
+pub struct Held {
+    /// What runs: the file, or a sealed copy.
+    pub runs: OwnedFd,
     /// Its first two bytes are `#!`.
     pub script: bool,
 }
@@ -52,6 +58,11 @@ pub enum ProgramError {
     /// Nobody may execute it.
     #[error("{0} is no program: nobody may execute it (chmod +x)")]
     NotExecutable(String),
+    /// The administrator of the device wants nothing from there to be run.
+    #[error(
+        "{0} lies on a file system from which nothing may be run; let an administrator install it"
+    )]
+    NoExecution(String),
     /// It lies where paths mean something else than to the agent.
     #[error(
         "{0} lies on a file system that only some processes see; copy it to an ordinary folder"
@@ -60,6 +71,9 @@ pub enum ProgramError {
     /// Its owner could change it while it runs, and it is too large to be copied.
     #[error("{0} belongs to a user and has more than {MAX_COPIED_BYTES} bytes; let root own it")]
     TooLarge(String),
+    /// It is not what was judged any more.
+    #[error("{0} changed while it was judged: try again")]
+    Changed(String),
     /// It cannot be read.
     #[error("{path} cannot be read")]
     Read {
@@ -86,36 +100,86 @@ pub fn open(name: &Path, folder: &OwnedFd, peer: &Peer) -> Result<Program, Progr
     let place = place
         .and_then(|opened| opened.map_err(io::Error::from))
         .map_err(|_| ProgramError::NotFound(shown()))?;
-    let kind = rustix::fs::fstat(&place).map_err(|_| ProgramError::NotFound(shown()))?;
+    of(&place, name)
+}
+
+/// The program that an open file is. `name` is how it was asked for.
+///
+/// # Errors
+///
+/// [`ProgramError`], which is for the person.
+pub fn of(place: &OwnedFd, name: &Path) -> Result<Program, ProgramError> {
+    let shown = || visible(&name.to_string_lossy());
+    let kind = rustix::fs::fstat(place).map_err(|_| ProgramError::NotFound(shown()))?;
     if !rustix::fs::FileType::from_raw_mode(kind.st_mode).is_file() {
         return Err(ProgramError::NotAFile(shown()));
     }
     if kind.st_mode & EXECUTABLE == 0 {
         return Err(ProgramError::NotExecutable(shown()));
     }
-    let path = plain_path(&place).ok_or_else(|| ProgramError::Elsewhere(shown()))?;
+    let path = plain_path(place).ok_or_else(|| ProgramError::Elsewhere(shown()))?;
     let failed = |source| ProgramError::Read {
         path: visible(&path.to_string_lossy()),
         source,
     };
-    let file = reopen(&place).map_err(failed)?;
-    let (runs, copy) = match only_root_writes(&file).map_err(failed)? {
-        true => (OwnedFd::from(file.try_clone().map_err(failed)?), None),
-        false => match copy(&file).map_err(failed)? {
-            Some((copy, digest)) => (copy, Some(digest)),
-            None => return Err(ProgramError::TooLarge(shown())),
-        },
-    };
-    let mut first = [0; 2];
-    let read = File::from(runs.try_clone().map_err(failed)?).read_at(&mut first, 0);
-    let script = read.map_err(failed)? == 2 && first == *b"#!";
+    let file = reopen(place).map_err(failed)?;
+    let mount = rustix::fs::fstatvfs(&file).map_err(|error| failed(error.into()))?;
+    if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        return Err(ProgramError::NoExecution(shown()));
+    }
+    // On a file system that somebody else brought, ids of owners mean nothing.
+    let foreign = mount.f_flag.contains(StatVfsMountFlags::NOSUID);
+    let status = file.metadata().map_err(failed)?;
+    let changeable = foreign || status.uid() != 0 || status.mode() & WRITABLE != 0;
     Ok(Program {
-        runs,
+        copied_bytes: changeable.then_some(status.len()),
         file,
         path,
-        copy,
-        script,
     })
+}
+
+impl Program {
+    /// Whether somebody other than root could change it.
+    #[must_use]
+    pub fn is_changeable(&self) -> bool {
+        self.copied_bytes.is_some()
+    }
+
+    /// Memory that holding it takes, in bytes.
+    #[must_use]
+    pub fn copied_bytes(&self) -> usize {
+        usize::try_from(self.copied_bytes.unwrap_or(0)).unwrap_or(usize::MAX)
+    }
+
+    /// Sees to it that the program cannot change any more, and that it is the one with this digest.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError`], which is for the person.
+    pub fn hold(&self, judged: Option<[u8; 32]>) -> Result<Held, ProgramError> {
+        let shown = || visible(&self.path.to_string_lossy());
+        let failed = |source| ProgramError::Read {
+            path: shown(),
+            source,
+        };
+        let runs = match self.copied_bytes {
+            None => OwnedFd::from(self.file.try_clone().map_err(failed)?),
+            Some(bytes) if bytes > MAX_COPIED_BYTES => {
+                return Err(ProgramError::TooLarge(shown()));
+            }
+            Some(bytes) => {
+                let (copy, digest) = copy(&self.file, bytes).map_err(failed)?;
+                if judged != Some(digest) {
+                    return Err(ProgramError::Changed(shown()));
+                }
+                copy
+            }
+        };
+        let mut first = [0; 2];
+        let read = File::from(runs.try_clone().map_err(failed)?).read_at(&mut first, 0);
+        let script = read.map_err(failed)? == 2 && first == *b"#!";
+        Ok(Held { runs, script })
+    }
 }
 
 /// The path of an open file or folder, where it leads to that file from here: a folder that was mounted in a namespace of
@@ -143,26 +207,20 @@ fn reopen(place: &OwnedFd) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{number}"))
 }
 
-fn only_root_writes(file: &File) -> io::Result<bool> {
-    let status = file.metadata()?;
-    Ok(status.uid() == 0 && status.mode() & WRITABLE == 0)
-}
-
-/// A copy in memory that nobody can change any more, and its digest; `None` where the file is too large.
-fn copy(file: &File) -> io::Result<Option<(OwnedFd, [u8; 32])>> {
+/// A copy in memory that nobody can change any more, and its digest. A file that grows meanwhile is cut, and so another.
+fn copy(file: &File, bytes: u64) -> io::Result<(OwnedFd, [u8; 32])> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::EXEC;
     let mut copy = File::from(rustix::fs::memfd_create(c"elevated", flags)?);
-    let copied = io::copy(&mut file.take(MAX_COPIED_BYTES + 1), &mut copy)?;
-    if copied > MAX_COPIED_BYTES {
-        return Ok(None);
-    }
+    let mut from = file;
+    from.rewind()?;
+    io::copy(&mut from.take(bytes), &mut copy)?;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     rustix::fs::fcntl_add_seals(copy.as_fd(), seals)?;
     // Only for reading from here on: what is open for writing cannot be run.
     let mut sealed = reopen(&OwnedFd::from(copy))?;
     let digest = digest(&mut sealed)?;
     sealed.rewind()?;
-    Ok(Some((OwnedFd::from(sealed), digest)))
+    Ok((OwnedFd::from(sealed), digest))
 }
 
 fn digest(file: &mut File) -> io::Result<[u8; 32]> {

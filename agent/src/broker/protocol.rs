@@ -165,14 +165,19 @@ impl Ask {
             arguments: fields.list(MAX_ARGUMENTS)?,
             variables: fields.list(MAX_VARIABLES)?,
             reason: optional_text(fields)?,
-            umask: fields.small::<u32>()? & 0o777,
+            umask: fields.small()?,
             terminal: fields.flag()?,
             foreground: fields.flag()?,
         };
         // A program without a name, and text that ends early for the kernel, are nothing that a person can ask for.
         let nul = |bytes: &Vec<u8>| bytes.contains(&0);
         let unnamed = ask.arguments.first().is_none_or(Vec::is_empty);
-        if unnamed || ask.arguments.iter().any(nul) || ask.variables.iter().any(nul) {
+        // A mask has nine bits, so that one message has one form.
+        if unnamed
+            || ask.umask > 0o777
+            || ask.arguments.iter().any(nul)
+            || ask.variables.iter().any(nul)
+        {
             return Err(WireError::Value);
         }
         Ok(ask)

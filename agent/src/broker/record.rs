@@ -6,7 +6,6 @@ use std::time::Duration;
 use epm_policy::{ChildBehaviour, Grant, RunAs};
 use epm_proto::ids::SourceKey;
 use epm_proto::v1::{self, record::Body};
-use rustix::process::Signal;
 
 use super::caller::Caller;
 use super::ending::Ending;
@@ -196,13 +195,37 @@ pub fn exit(
     }
 }
 
+/// As sudo writes it: without `SIG`, and a number where it has no name.
 fn signal_name(signal: i32) -> String {
-    let named = Signal::from_named_raw(signal).map(|signal| format!("{signal:?}"));
-    let name = named.unwrap_or_else(|| signal.to_string());
-    name.trim_start_matches("Signal::")
-        .trim_start_matches("SIG")
-        .to_owned()
+    let named = SIGNAL_NAMES.iter().find(|(number, _)| *number == signal);
+    named.map_or_else(|| signal.to_string(), |(_, name)| (*name).to_owned())
 }
+
+/// Signals that end a process by default.
+const SIGNAL_NAMES: [(i32, &str); 22] = [
+    (libc::SIGHUP, "HUP"),
+    (libc::SIGINT, "INT"),
+    (libc::SIGQUIT, "QUIT"),
+    (libc::SIGILL, "ILL"),
+    (libc::SIGTRAP, "TRAP"),
+    (libc::SIGABRT, "ABRT"),
+    (libc::SIGBUS, "BUS"),
+    (libc::SIGFPE, "FPE"),
+    (libc::SIGKILL, "KILL"),
+    (libc::SIGUSR1, "USR1"),
+    (libc::SIGSEGV, "SEGV"),
+    (libc::SIGUSR2, "USR2"),
+    (libc::SIGPIPE, "PIPE"),
+    (libc::SIGALRM, "ALRM"),
+    (libc::SIGTERM, "TERM"),
+    (libc::SIGXCPU, "XCPU"),
+    (libc::SIGXFSZ, "XFSZ"),
+    (libc::SIGVTALRM, "VTALRM"),
+    (libc::SIGPROF, "PROF"),
+    (libc::SIGIO, "IO"),
+    (libc::SIGPWR, "PWR"),
+    (libc::SIGSYS, "SYS"),
+];
 
 /// Name of a terminal, or empty.
 #[must_use]

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 
+use super::authentication::{VERIFICATION, Verification, verify};
 use super::monitor;
 use super::order::Order;
-use super::wire::{self, Inbox, ReceiveError};
+use super::wire::{self, Inbox, ReceiveError, WireError};
 use crate::platform::linux::fork::fork;
 use crate::platform::linux::signals::{forget_children, reset_all};
 
@@ -46,8 +47,21 @@ impl Spawner {
     ///
     /// Where nothing was started.
     pub fn order(&self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.ask(&order.encode(), descriptors)
+    }
+
+    /// Has somebody authenticated, who is asked through `socket`.
+    ///
+    /// # Errors
+    ///
+    /// Where no process could be made.
+    pub fn verify(&self, verification: &Verification, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.ask(&verification.encode(), &[socket])
+    }
+
+    fn ask(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        wire::send(&*socket, &order.encode(), descriptors)?;
+        wire::send(&*socket, message, descriptors)?;
         let answer = Inbox::default()
             .wait(&*socket, None)
             .map_err(io::Error::other)?;
@@ -73,13 +87,13 @@ fn serve(socket: &UnixStream) -> ! {
             Err(ReceiveError::Closed) => std::process::exit(0),
             Err(_) => std::process::exit(1),
         };
-        let Ok(order) = Order::decode(&message) else {
+        let Ok(task) = Task::decode(&message) else {
             std::process::exit(1);
         };
-        let Ok(descriptors) = inbox.descriptors(order.descriptors()) else {
+        let Ok(descriptors) = inbox.descriptors(task.descriptors()) else {
             std::process::exit(1);
         };
-        let answer = match split(order, descriptors) {
+        let answer = match split(task, descriptors) {
             Ok(()) => TAKEN,
             Err(_) => FAILED,
         };
@@ -89,10 +103,39 @@ fn serve(socket: &UnixStream) -> ! {
     }
 }
 
-fn split(order: Order, descriptors: Vec<OwnedFd>) -> io::Result<()> {
-    if fork()?.is_none() {
-        monitor::watch(&order, descriptors);
-        std::process::exit(0);
+/// What a new process is for.
+enum Task {
+    Watch(Order),
+    Verify(Verification),
+}
+
+impl Task {
+    fn decode(message: &[u8]) -> Result<Self, WireError> {
+        match message.first() {
+            Some(&VERIFICATION) => Verification::decode(message).map(Self::Verify),
+            _ => Order::decode(message).map(Self::Watch),
+        }
     }
-    Ok(())
+
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Watch(order) => order.descriptors(),
+            Self::Verify(_) => 1,
+        }
+    }
+}
+
+fn split(task: Task, mut descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    if fork()?.is_some() {
+        return Ok(());
+    }
+    match task {
+        Task::Watch(order) => monitor::watch(&order, descriptors),
+        Task::Verify(verification) => {
+            if let Some(socket) = descriptors.pop() {
+                verify(&verification, &socket);
+            }
+        }
+    }
+    std::process::exit(0);
 }

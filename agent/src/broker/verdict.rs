@@ -144,10 +144,8 @@ pub fn refusal(verdict: &Verdict, program: &str) -> String {
             "{program} lies on a network share or on a file system of some user. Copy it to a folder of this device."
         ),
         Outcome::Fail(failure) => format!("{program} cannot be run as administrator: {failure:?}."),
-        Outcome::RequestApproval => format!(
-            "{program} needs the approval of your support. The request was recorded; try again when it was approved."
-        ),
-        Outcome::Elevate(_)
+        Outcome::RequestApproval
+        | Outcome::Elevate(_)
         | Outcome::Confirm(..)
         | Outcome::RunUnelevated(_)
         | Outcome::Unmanaged(Unmanaged::OrdinaryLaunch) => {

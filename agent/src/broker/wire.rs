@@ -259,6 +259,21 @@ pub fn send(socket: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -
     Ok(())
 }
 
+/// Sends a short message where the other side has room for it. Whoever does not read what it is told must not be waited
+/// for.
+///
+/// # Errors
+///
+/// Where the other side went away, or has no room.
+pub fn send_at_once(socket: impl AsFd, message: &[u8]) -> io::Result<()> {
+    let bytes = framed(message);
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    match rustix::net::send(&socket, &bytes, flags)? {
+        sent if sent == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
 /// Gathers what comes from a socket until a message is whole.
 #[derive(Debug, Default)]
 pub struct Inbox {

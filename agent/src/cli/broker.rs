@@ -1,8 +1,12 @@
 //! The part of `epm-agent run` that answers `elevate`: reads the policies and splits off the process that starts programs,
 //! while there is one thread.
 
+use std::path::PathBuf;
+
+use epm_policy::bundle::{PublicKey, TrustedKeys};
+
 use super::failure::{ExitCode, Failure};
-use super::{Place, RunArgs};
+use super::{Place, RunArgs, bounded_read};
 use crate::broker::BrokerConfig;
 use crate::broker::policy_source::PolicySource;
 use crate::broker::spawner::Spawner;
@@ -35,5 +39,36 @@ pub(super) fn configured(place: &Place, args: &RunArgs) -> Result<Option<BrokerC
             .into_owned(),
         policies,
         spawner,
+        pam_service: args.pam_service.clone(),
+        approval_keys: approval_keys(&args.approval_key)?,
     }))
+}
+
+/// A key in PEM has some hundred bytes.
+const MAX_KEY_BYTES: u64 = 16 * 1024;
+
+/// Whose approvals count; none where nobody approves.
+fn approval_keys(files: &[PathBuf]) -> Result<Option<TrustedKeys>, Failure> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let unusable = |file: &PathBuf, why: String| {
+        Failure::new(
+            ExitCode::File,
+            format!(
+                "the key of whoever approves, {}, cannot be used: {why}",
+                file.display()
+            ),
+            "Name a public Ed25519 key in PEM with --approval-key FILE.",
+        )
+    };
+    let mut keys = Vec::new();
+    for file in files {
+        let pem = bounded_read(file, MAX_KEY_BYTES).map_err(|e| unusable(file, e.to_string()))?;
+        let key = PublicKey::from_pem(&String::from_utf8_lossy(&pem));
+        keys.push(key.map_err(|error| unusable(file, error.to_string()))?);
+    }
+    let keys = TrustedKeys::new(keys);
+    keys.map(Some)
+        .map_err(|error| Failure::new(ExitCode::Usage, error.to_string(), ""))
 }

@@ -1,4 +1,5 @@
-//! Linux: who asks through a socket, acting with a user's rights, and starting programs with exactly what they shall have.
+//! Linux: who asks through a socket, acting with a user's rights, the system's authentication, and starting programs with
+//! exactly what they shall have.
 //!
 //! Everything unsafe is here, each use with its reason. It must not know policies, records or messages to people.
 
@@ -12,6 +13,8 @@ pub mod as_user;
 pub mod caller;
 pub mod child;
 pub mod fork;
+pub mod pam;
 pub mod peer;
 pub mod pty;
+pub mod seccomp;
 pub mod signals;

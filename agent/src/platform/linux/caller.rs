@@ -34,12 +34,12 @@ pub enum CallerError {
     Elsewhere(&'static str),
 }
 
-/// Reads what the process passes on. The caller then sees to it that the process still lives.
+/// Whether the same names lead to the same files, users and processes there as here.
 ///
 /// # Errors
 ///
-/// [`CallerError`].
-pub fn inherited(pid: i32) -> Result<Inherited, CallerError> {
+/// [`CallerError`]: then not.
+pub fn sees_what_we_see(pid: i32) -> Result<(), CallerError> {
     for (space, name) in [
         ("mnt", "mount namespace"),
         ("user", "user namespace"),
@@ -56,6 +56,16 @@ pub fn inherited(pid: i32) -> Result<Inherited, CallerError> {
     if root(&pid.to_string())? != root("self")? {
         return Err(CallerError::Elsewhere("root folder"));
     }
+    Ok(())
+}
+
+/// Reads what the process passes on. The caller then sees to it that the process still lives.
+///
+/// # Errors
+///
+/// [`CallerError`].
+pub fn inherited(pid: i32) -> Result<Inherited, CallerError> {
+    sees_what_we_see(pid)?;
     let number = |name: &str| {
         let text = std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok()?;
         text.trim().parse::<i64>().ok()

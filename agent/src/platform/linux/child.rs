@@ -3,9 +3,12 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::caller::Inherited;
 
@@ -52,6 +55,8 @@ pub struct Start<'a> {
     pub inherited: &'a Inherited,
     /// File mode creation mask.
     pub umask: u32,
+    /// Where whoever is asked about everything that it starts waits for the questions; none where nobody is asked.
+    pub confined: Option<BorrowedFd<'a>>,
 }
 
 /// Becomes the program. Returns only where that failed.
@@ -83,6 +88,9 @@ fn prepare(start: &Start<'_>) -> io::Result<Prepared> {
     super::signals::reset_all();
     let program = take_descriptors(start)?;
     take_identity(start.identity)?;
+    if let Some(asked) = start.confined {
+        hand_over(asked, &super::seccomp::confine()?)?;
+    }
     Ok(Prepared {
         program,
         arguments,
@@ -112,9 +120,14 @@ fn belong(inherited: &Inherited) {
 
 fn take_limits(inherited: &Inherited) -> io::Result<()> {
     for (kind, (soft, hard)) in inherited.limits.iter().enumerate() {
+        // As with sudo: what root's programs have in memory is not left in a folder of whoever asked.
+        let (soft, hard) = match kind as u32 {
+            libc::RLIMIT_CORE => (0, 0),
+            _ => (*soft, *hard),
+        };
         let limit = libc::rlimit64 {
-            rlim_cur: *soft,
-            rlim_max: *hard,
+            rlim_cur: soft,
+            rlim_max: hard,
         };
         // SAFETY: reads one limit from the pointer; the old one is not asked for.
         let set = check(unsafe { libc::prlimit64(0, kind as _, &limit, std::ptr::null_mut()) });
@@ -144,6 +157,20 @@ fn take_descriptors(start: &Start<'_>) -> io::Result<OwnedFd> {
     // SAFETY: numbers only; the descriptors stay open until the program starts.
     check(unsafe { libc::syscall(libc::SYS_close_range, FIRST_OTHER, u32::MAX, flags) } as i32)?;
     Ok(program)
+}
+
+/// Sends a descriptor to whoever holds the other end.
+fn hand_over(to: BorrowedFd<'_>, descriptor: &OwnedFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptor = [descriptor.as_fd()];
+    if !control.push(SendAncillaryMessage::ScmRights(&descriptor)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // An empty message, as both ends frame them.
+    let nothing = [io::IoSlice::new(&[0; 4])];
+    rustix::net::sendmsg(to, &nothing, &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
 }
 
 /// Groups first, user last: after that the right to change groups is gone.

@@ -77,9 +77,22 @@ fn mask(how: libc::c_int, set: &SignalSet) {
 
 /// Every signal does what it does by default, and none waits: as a program expects to be started.
 pub fn reset_all() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default action runs no code of ours. KILL and STOP are refused without harm.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    const LAST: i32 = 64;
+    for signal in 1..=LAST {
+        // The kernel's own call and form: handler, flags, restorer and mask, all of them nothing. The wrapper in libc
+        // leaves out two signals that it keeps to itself, which whoever started us may have left ignored.
+        let default = [0u64; 4];
+        // SAFETY: reads the form from the pointer; the default action runs no code of ours. KILL and STOP are refused
+        // without harm.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            );
+        }
     }
     mask(libc::SIG_SETMASK, &SignalSet::of(&[]));
 }
@@ -117,4 +130,10 @@ pub fn end_by(signal: i32) {
 pub fn forget_children() {
     // SAFETY: ignoring runs no code of ours.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// This process ends by itself after so many seconds, whatever it waits for then.
+pub fn end_after(seconds: u32) {
+    // SAFETY: numbers only; the default action of the signal runs no code of ours.
+    unsafe { libc::alarm(seconds) };
 }
