@@ -11,7 +11,9 @@ mod laws;
 mod memory;
 mod mutate;
 mod stream;
+mod sudo;
 mod tally;
+mod wire;
 mod worker;
 
 use std::env;

@@ -1,0 +1,15 @@
+//! The broker and `elevate` as they are installed: the agent runs as root under a policy file of the test, real users of
+//! this device ask, and what ran is compared with what was recorded. It needs root; without it a test says so.
+
+mod agreement;
+mod approvals;
+mod authentication;
+mod behaviour;
+mod children;
+mod decisions;
+mod documents;
+mod kills;
+mod people;
+mod pty;
+mod threats;
+mod world;
