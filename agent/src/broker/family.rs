@@ -157,9 +157,8 @@ impl Family {
     pub(super) fn end(self) {
         let repeated = self.refused.into_values().filter(|(_, more)| *more > 0);
         let told = repeated.map(|(elevation, more)| {
-            let repeat_count = more.into();
             let elevation = v1::Elevation {
-                repeat_count,
+                repeat_count: more,
                 ..elevation
             };
             observation(elevation, SourceKey::from(Uuid::new_v4()))

@@ -61,10 +61,11 @@ impl Spawner {
 
     fn ask(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        wire::send(&*socket, message, descriptors)?;
-        let answer = Inbox::default()
-            .wait(&*socket, None)
-            .map_err(io::Error::other)?;
+        // Without that process the agent is of no use any more; a new one can only be split off at the start.
+        let gone = |_| io::Error::other("the agent cannot start programs any more: restart it");
+        wire::send(&*socket, message, descriptors).map_err(gone)?;
+        let answer = Inbox::default().wait(&*socket, None);
+        let answer = answer.map_err(|_| gone(io::ErrorKind::BrokenPipe.into()))?;
         match answer.as_slice() {
             [TAKEN] => Ok(()),
             _ => Err(io::Error::other("no process could be made")),

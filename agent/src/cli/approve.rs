@@ -20,7 +20,7 @@ const MAX_KEY_BYTES: u64 = 16 * 1024;
 #[derive(Clone, Debug, Args)]
 pub struct ApproveArgs {
     /// Private Ed25519 key, PEM (openssl genpkey -algorithm ed25519); devices trust its public half.
-    #[arg(long, value_name = "FILE", env = "EPM_APPROVAL_SIGNING_KEY")]
+    #[arg(long, value_name = "FILE", env = "EPM_KEY")]
     pub key: PathBuf,
     /// For whom: the user's id, as the refused request says.
     #[arg(long, value_name = "ID", env = "EPM_USER")]
@@ -32,7 +32,7 @@ pub struct ApproveArgs {
     #[arg(long, value_name = "SHA256", env = "EPM_FILE_HASH", value_parser = Sha256::parse)]
     pub file_hash: Sha256,
     /// For how long, from now.
-    #[arg(long, value_name = "DURATION", env = "EPM_FOR", default_value = "24h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", env = "EPM_LASTING", default_value = "24h", value_parser = humantime::parse_duration)]
     pub lasting: Duration,
     /// For how many launches.
     #[arg(long, value_name = "N", env = "EPM_USES", default_value_t = 1)]

@@ -117,15 +117,21 @@ struct Conv {
 
 type Handle = *mut c_void;
 
+type Start = unsafe extern "C" fn(*const c_char, *const c_char, *const Conv, *mut Handle) -> c_int;
+type Act = unsafe extern "C" fn(Handle, c_int) -> c_int;
+type SetItem = unsafe extern "C" fn(Handle, c_int, *const c_void) -> c_int;
+type GetItem = unsafe extern "C" fn(Handle, c_int, *mut *const c_void) -> c_int;
+type Error = unsafe extern "C" fn(Handle, c_int) -> *const c_char;
+
 /// The functions of the library, as its header declares them.
 struct Library {
-    start: unsafe extern "C" fn(*const c_char, *const c_char, *const Conv, *mut Handle) -> c_int,
-    end: unsafe extern "C" fn(Handle, c_int) -> c_int,
-    authenticate: unsafe extern "C" fn(Handle, c_int) -> c_int,
-    account: unsafe extern "C" fn(Handle, c_int) -> c_int,
-    set_item: unsafe extern "C" fn(Handle, c_int, *const c_void) -> c_int,
-    get_item: unsafe extern "C" fn(Handle, c_int, *mut *const c_void) -> c_int,
-    error: unsafe extern "C" fn(Handle, c_int) -> *const c_char,
+    start: Start,
+    end: Act,
+    authenticate: Act,
+    account: Act,
+    set_item: SetItem,
+    get_item: GetItem,
+    error: Error,
 }
 
 impl Library {
@@ -147,13 +153,13 @@ impl Library {
         // version.
         unsafe {
             Ok(Self {
-                start: std::mem::transmute::<*mut c_void, _>(find(c"pam_start")?),
-                end: std::mem::transmute::<*mut c_void, _>(find(c"pam_end")?),
-                authenticate: std::mem::transmute::<*mut c_void, _>(find(c"pam_authenticate")?),
-                account: std::mem::transmute::<*mut c_void, _>(find(c"pam_acct_mgmt")?),
-                set_item: std::mem::transmute::<*mut c_void, _>(find(c"pam_set_item")?),
-                get_item: std::mem::transmute::<*mut c_void, _>(find(c"pam_get_item")?),
-                error: std::mem::transmute::<*mut c_void, _>(find(c"pam_strerror")?),
+                start: std::mem::transmute::<*mut c_void, Start>(find(c"pam_start")?),
+                end: std::mem::transmute::<*mut c_void, Act>(find(c"pam_end")?),
+                authenticate: std::mem::transmute::<*mut c_void, Act>(find(c"pam_authenticate")?),
+                account: std::mem::transmute::<*mut c_void, Act>(find(c"pam_acct_mgmt")?),
+                set_item: std::mem::transmute::<*mut c_void, SetItem>(find(c"pam_set_item")?),
+                get_item: std::mem::transmute::<*mut c_void, GetItem>(find(c"pam_get_item")?),
+                error: std::mem::transmute::<*mut c_void, Error>(find(c"pam_strerror")?),
             })
         }
     }

@@ -199,6 +199,7 @@ fn settings_of_the_terminal_are_the_programs_and_come_back() {
         !between.contains("secret"),
         "{between:?}: it was not shown while it was typed"
     );
+    own.sees("ready> ");
     own.types("[ \"$before\" = \"$(stty -g)\" ] && echo same\n");
     own.sees("\nsame");
 }

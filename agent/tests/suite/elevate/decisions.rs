@@ -316,6 +316,27 @@ fn a_rule_that_only_reports_elevates_nothing_and_says_what_it_would_have_done() 
 }
 
 #[test]
+fn a_policy_that_only_reports_keeps_all_its_rules_from_acting() {
+    let Some(mut world) = World::new() else {
+        return;
+    };
+    let program = world.install("tool", Path::new(ID));
+    world.write_policy(
+        super::world::settings(None),
+        vec![rule("r1", "automatic", &program)],
+    );
+    let text_of = std::fs::read_to_string(world.policy()).expect("it can be read");
+    let mut policies: Value = serde_json::from_str(&text_of).expect("it is JSON");
+    policies["rules"][0]["report_only"] = json!(true);
+    world.write_policy_file(&policies.to_string());
+    world.start();
+    let output = world.ran(&User::new(""), &[&tool(&world), "-u"]);
+    refused(&output, "no rule lets you run");
+    let reason = world.last_of(1).start.reason;
+    assert!(reason.contains("rule r1 only reports"), "{reason}");
+}
+
+#[test]
 fn settings_that_are_disabled_manage_nothing() {
     let Some(mut world) = World::new() else {
         return;

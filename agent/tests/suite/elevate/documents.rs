@@ -15,13 +15,11 @@ fn tests_of(file: &str) -> BTreeSet<String> {
     let mut is_test = false;
     for line in text.lines() {
         let line = line.trim_start_matches("async ");
-        if let Some((name, _)) = line
+        let name = line
             .strip_prefix("fn ")
-            .and_then(|rest| rest.split_once('('))
-        {
-            if std::mem::take(&mut is_test) {
-                names.insert(name.to_owned());
-            }
+            .and_then(|rest| rest.split_once('('));
+        if let Some((name, _)) = name.filter(|_| std::mem::take(&mut is_test)) {
+            names.insert(name.to_owned());
         }
         is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
     }

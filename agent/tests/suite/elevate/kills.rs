@@ -157,6 +157,32 @@ fn a_program_whose_watcher_is_killed_ends_as_not_seen() {
 }
 
 #[test]
+fn where_programs_cannot_be_started_any_more_every_grant_still_has_its_end() {
+    let Some(world) = marking("automatic") else {
+        return;
+    };
+    let anna = User::new("");
+    let agent = world.agent_pid().to_string();
+    let find = Command::new("pgrep")
+        .args(["--parent", &agent, "epm-spawner"])
+        .output();
+    let spawner = text(&find.expect("it runs").stdout);
+    let kill = Command::new("kill").args(["-9", &spawner]).status();
+    assert!(kill.expect("it runs").success(), "{spawner:?}");
+    let output = world.ran(&anna, &[&world.path("bin/tool").to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("cannot start programs any more"), "{said}");
+    let recorded = settled(&world);
+    let codes: Vec<_> = recorded
+        .iter()
+        .map(|one| one.exit.as_ref()?.result_code)
+        .collect();
+    assert_eq!(codes, [Some(NOT_STARTED)]);
+    assert_eq!(contents(&mark(&world)), "");
+}
+
+#[test]
 fn an_agent_that_is_stopped_while_a_person_answers_runs_nothing() {
     let Some(mut world) = World::new() else {
         return;
