@@ -39,6 +39,7 @@ fn help_reads_as_reviewed() {
         "follow",
         "attributes",
         "explain",
+        "approve",
     ] {
         insta::assert_snapshot!(format!("epm_agent_{name}"), help_of(&[name]));
     }

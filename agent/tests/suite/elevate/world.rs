@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::people::User;
-use crate::components::{present, program};
+use crate::components::{present, program, run};
 
 /// An agent that was told to stop does so at once; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,6 +75,23 @@ impl Recorded {
     pub(crate) fn process(&self) -> &v1::Process {
         self.start.process.as_ref().expect("it has a process")
     }
+}
+
+/// Copies a program, in a process of its own: what a process has open for writing cannot be run, and other tests' children
+/// of this process would have it open for a moment too.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let mut copy = Command::new("cp");
+    run(copy.arg("--no-preserve=ownership").arg(from).arg(to)).expect("it can be copied");
+}
+
+/// Writes a program that everybody may run; see [`copy`].
+pub(crate) fn write_program(to: &Path, text: &str) {
+    let draft = to.with_extension("draft");
+    fs::write(&draft, text).expect("it can be written");
+    fs::set_permissions(&draft, Permissions::from_mode(0o755)).expect("it is ours");
+    copy(&draft, to);
+    fs::set_permissions(to, Permissions::from_mode(0o755)).expect("it is ours");
+    fs::remove_file(draft).expect("it is there");
 }
 
 /// SHA-256 of a file, as policies write it.
@@ -165,7 +182,7 @@ impl World {
     /// Copies a program to where only root can change it.
     pub(crate) fn install(&self, name: &str, from: &Path) -> PathBuf {
         let to = self.path("bin").join(name);
-        fs::copy(from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        copy(from, &to);
         fs::set_permissions(&to, Permissions::from_mode(0o755)).expect("it is ours");
         to
     }
@@ -173,8 +190,7 @@ impl World {
     /// The same with a script of the test.
     pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let to = self.path("bin").join(name);
-        fs::write(&to, format!("#!/bin/sh\n{text}\n")).expect("it can be written");
-        fs::set_permissions(&to, Permissions::from_mode(0o755)).expect("it is ours");
+        write_program(&to, &format!("#!/bin/sh\n{text}\n"));
         to
     }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use epm_proto::v1;
 
 use super::super::people::User;
-use super::super::world::{World, rule, settings, text};
+use super::super::world::{World, copy, rule, settings, text};
 use super::{can_speak, client, is_refused, is_root};
 use crate::components::run;
 
@@ -211,7 +211,7 @@ fn a_file_system_that_forbids_running_forbids_it_here_too() {
     run(&mut mount).expect("a file system");
     let _mounted = Mounted(&place);
     let own = place.join("own");
-    fs::copy("/usr/bin/id", &own).expect("it can be copied");
+    copy(Path::new("/usr/bin/id"), &own);
     chown(&own, Some(anna.uid), None).expect("it is ours");
     world.write_policy(settings(None), vec![rule("own", "automatic", &own)]);
     world.start();
@@ -271,9 +271,9 @@ fn whoever_has_other_folders_under_the_same_names_is_not_served() {
     {
         let to = root.join(&library[1..]);
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
-        fs::copy(library, to).expect("it can be copied");
+        copy(Path::new(library), &to);
     }
-    fs::copy(&elevate, root.join("bin/elevate")).expect("it can be copied");
+    copy(&elevate, &root.join("bin/elevate"));
     fs::hard_link(world.socket(), root.join("socket")).expect("one socket under two names");
     let mut below = Command::new("chroot");
     below

@@ -1,7 +1,6 @@
 //! Tricks with command lines, texts and environments.
 
 use std::path::Path;
-use std::process::Command;
 
 use epm_proto::v1;
 use serde_json::json;
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::super::behaviour::Shell;
 use super::super::people::User;
 use super::super::pty::Terminal;
-use super::super::world::{World, rule, settings, text, with};
+use super::super::world::{World, copy, rule, settings, text, with, write_program};
 use super::{can_speak, client, is_refused, speaks};
 
 /// Ends a line, clears a screen, types into a terminal's title, turns writing around, hides.
@@ -177,13 +176,7 @@ fn loaders_shells_and_interpreters_take_no_orders_from_the_environment() {
     };
     let anna = User::new("");
     let script = world.path("bin/bash-script");
-    std::fs::write(&script, "#!/bin/bash\nid -u\necho ${EVIL:-none}\n").expect("it can be written");
-    std::os::unix::fs::chown(&script, Some(0), None).expect("it is ours");
-    Command::new("chmod")
-        .arg("755")
-        .arg(&script)
-        .status()
-        .expect("chmod");
+    write_program(&script, "#!/bin/bash\nid -u\necho ${EVIL:-none}\n");
     world.write_policy(settings(None), vec![rule("script", "automatic", &script)]);
     world.start();
     let evil = world.open_folder().join("evil.sh");
@@ -222,11 +215,12 @@ fn elevate_has_no_rights_of_its_own() {
     let anna = User::new("");
     // Whatever a user makes of its own copy, the broker asks the kernel.
     let own = world.open_folder().join("elevate");
-    std::fs::copy(world.path("bin/elevate"), &own).expect("it can be copied");
+    copy(&world.path("bin/elevate"), &own);
     let output = anna
         .command(&own.to_string_lossy())
         .args(["/usr/bin/id", "-u"])
         .env("EPM_SOCKET", world.socket())
         .output();
-    assert!(is_refused(&output.expect("it runs")));
+    let output = output.expect("it runs");
+    assert!(is_refused(&output), "{output:?}");
 }
