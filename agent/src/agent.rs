@@ -135,6 +135,8 @@ pub struct AgentStatus {
     pub drops: BTreeMap<i32, u64>,
     /// What may leave the device.
     pub reporting_scope: v1::ReportingScope,
+    /// What policies say of the device: revision, life cycle and applicability.
+    pub governed: v1::Heartbeat,
 }
 
 type Answer = oneshot::Sender<Result<(), Arc<SpoolError>>>;
@@ -147,6 +149,7 @@ pub struct Agent {
     requests: Requests,
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
+    heartbeat: Heartbeat,
     // Locked until the agent is dropped.
     state: StateFolder,
 }
@@ -199,18 +202,19 @@ impl Agent {
         let uplink = UplinkConfig {
             collector,
             longest_wait: config.longest_wait,
-            policy_revision: String::new(),
         };
         tasks.spawn(uplink::run(Arc::clone(&shared), uplink, stop.clone()));
-        if let Some(interval) = config.heartbeat_interval {
-            let heartbeat = Heartbeat {
-                interval,
-                device_name: config.device_name,
-                os_version: config.os_version,
-                policy_revision: String::new(),
-                started_at_us: now_us(),
-            };
+        let heartbeat = Heartbeat {
+            interval: config
+                .heartbeat_interval
+                .unwrap_or(heartbeat::DEFAULT_INTERVAL),
+            device_name: config.device_name,
+            os_version: config.os_version,
+            started_at_us: now_us(),
+        };
+        if config.heartbeat_interval.is_some() {
             let (shared, requests) = (Arc::clone(&shared), requests.clone());
+            let heartbeat = heartbeat.clone();
             tasks.spawn(heartbeat::run(heartbeat, shared, requests, stop.clone()));
         }
         Ok(Self {
@@ -218,6 +222,7 @@ impl Agent {
             requests,
             stop,
             tasks: Mutex::new(tasks),
+            heartbeat,
             state,
         })
     }
@@ -278,6 +283,23 @@ impl Agent {
     pub async fn set_reporting_scope(&self, scope: v1::ReportingScope) {
         self.on_spool(move |spool| spool.set_reporting_scope(scope))
             .await;
+    }
+
+    /// What policies say of the device from now on: revision, life cycle and applicability of `governed`.
+    pub fn set_governed(&self, governed: v1::Heartbeat) {
+        self.shared.link().governed = governed;
+    }
+
+    /// Records that the life cycle went on, in a heartbeat of its own; returns once it is durable.
+    ///
+    /// # Errors
+    ///
+    /// Where it was not recorded.
+    pub async fn record_transition(&self, change: v1::LifeCycle) -> Result<(), AgentError> {
+        let (shared, heartbeat) = (Arc::clone(&self.shared), self.heartbeat.clone());
+        let making = tokio::task::spawn_blocking(move || heartbeat.of_transition(&shared, change));
+        let observation = making.await.map_err(|_| AgentError::Stopped)?;
+        self.observe(vec![observation]).await
     }
 
     /// What one sensor says of itself, for the heartbeats from now on; the others stay as they are.
@@ -358,6 +380,7 @@ impl Agent {
             sensors: link.sensors.clone(),
             drops,
             reporting_scope,
+            governed: link.governed.clone(),
         }
     }
 

@@ -24,13 +24,22 @@ pub(crate) struct Heartbeat {
     pub(crate) interval: Duration,
     pub(crate) device_name: String,
     pub(crate) os_version: String,
-    pub(crate) policy_revision: String,
     pub(crate) started_at_us: i64,
 }
 
 impl Heartbeat {
+    /// A heartbeat that tells of a transition of the life cycle.
+    pub(crate) fn of_transition(&self, shared: &Shared, change: v1::LifeCycle) -> Observation {
+        let mut observation = self.observation(shared);
+        if let v1::record::Body::Heartbeat(beat) = &mut observation.body {
+            beat.life_cycle = Some(change);
+        }
+        observation
+    }
+
     fn observation(&self, shared: &Shared) -> Observation {
         let now = now_us();
+        let governed = shared.governed();
         let (depth, drops, scope) = shared.with_spool(|spool| {
             let drops = spool
                 .drops()
@@ -54,11 +63,13 @@ impl Heartbeat {
                 clock_offset_ms: shared.clock_offset_ms(),
                 device_name: self.device_name.clone(),
                 os_version: self.os_version.clone(),
-                policy_revision: self.policy_revision.clone(),
+                policy_revision: governed.policy_revision,
                 sensors: shared.sensors(),
                 effective_scope: scope.into(),
                 started_at_us: self.started_at_us as u64,
                 interval_s: self.interval.as_secs() as u32,
+                life_cycle: governed.life_cycle,
+                applicability: governed.applicability,
             }),
         }
     }

@@ -2,6 +2,8 @@
 
 mod agent;
 #[cfg(target_os = "linux")]
+pub mod applicability;
+#[cfg(target_os = "linux")]
 pub mod broker;
 pub mod cli;
 pub mod clock;
@@ -14,6 +16,8 @@ mod heartbeat;
 pub mod identity;
 pub mod import;
 pub mod launch;
+#[cfg(target_os = "linux")]
+pub mod life_cycle;
 pub mod live;
 pub mod platform;
 pub mod policy_store;

@@ -50,6 +50,44 @@ pub struct Live {
     pub drops: BTreeMap<String, u64>,
     /// What its sensors say of themselves.
     pub sensors: Vec<Sensor>,
+    /// What policies make of the device, where any govern it.
+    pub governed: Option<Governed>,
+}
+
+/// What policies make of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Governed {
+    /// Version of the policies in force.
+    pub policy_revision: String,
+    /// absent, provisioning, active, disabled or removed.
+    pub life_cycle: String,
+    /// When that came about, microseconds since 1970.
+    pub since_us: i64,
+    /// When components are removed, where the device is disabled, microseconds since 1970.
+    pub removal_us: Option<i64>,
+    /// Why elevations cannot be managed on this device, where they cannot.
+    pub not_applicable: Option<String>,
+    /// How the device is joined to a directory.
+    pub join_type: String,
+    /// Who says what the device does.
+    pub management_authority: String,
+}
+
+impl Governed {
+    fn of(beat: v1::Heartbeat) -> Option<Self> {
+        let life_cycle = beat.life_cycle?;
+        let applicability = beat.applicability.unwrap_or_default();
+        let name = life_cycle.state().as_str_name();
+        Some(Self {
+            policy_revision: beat.policy_revision,
+            life_cycle: word(name, "LIFE_CYCLE_STATE"),
+            since_us: life_cycle.since_us,
+            removal_us: (life_cycle.removal_us != 0).then_some(life_cycle.removal_us),
+            not_applicable: (!applicability.applicable).then_some(applicability.reason),
+            join_type: applicability.join_type,
+            management_authority: applicability.management_authority,
+        })
+    }
 }
 
 /// How an agent was started, as far as others need to know.
@@ -145,6 +183,7 @@ impl Live {
             reporting_scope: word(status.reporting_scope.as_str_name(), "REPORTING_SCOPE"),
             drops: drops.collect(),
             sensors: sensors.collect(),
+            governed: Governed::of(status.governed),
         }
     }
 

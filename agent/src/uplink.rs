@@ -23,7 +23,6 @@ use session::{End, Session};
 pub(crate) struct UplinkConfig {
     pub(crate) collector: CollectorAddress,
     pub(crate) longest_wait: Duration,
-    pub(crate) policy_revision: String,
 }
 
 /// Delivers until `stop`.

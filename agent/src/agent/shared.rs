@@ -30,6 +30,8 @@ pub(super) struct Link {
     pub(super) clock_offset_ms: i64,
     pub(super) last_error: Option<String>,
     pub(super) sensors: Vec<v1::SensorHealth>,
+    /// What policies say of the device, as the fields of a heartbeat; the other fields mean nothing.
+    pub(super) governed: v1::Heartbeat,
 }
 
 impl Shared {
@@ -88,6 +90,10 @@ impl Shared {
 
     pub(crate) fn sensors(&self) -> Vec<v1::SensorHealth> {
         self.link().sensors.clone()
+    }
+
+    pub(crate) fn governed(&self) -> v1::Heartbeat {
+        self.link().governed.clone()
     }
 
     /// Told when a sensor comes, goes or changes its state, and not of its details.

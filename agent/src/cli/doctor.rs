@@ -91,6 +91,7 @@ pub(super) fn doctor(place: &Place, args: &DoctorArgs) -> Result<(), Failure> {
     checks.extend(link::certificate(live, now_us));
     checks.extend(device::sensors(live));
     checks.push(device::policy(live, now_us));
+    checks.extend(device::management(live));
     let verdict = checks.iter().map(|check| check.verdict).max();
     let report = Report {
         verdict: verdict.unwrap_or(Verdict::Ok),

@@ -1,13 +1,20 @@
 //! `epm-agent run`: delivers, beats, hears sudo and answers `elevate` until a signal.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use epm_proto::v1;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{ExitCode, Failure};
-use super::{Place, RunArgs, followed_logs, sudo_log_server, terminal};
+use super::followed_logs::{self, FollowedLogs};
+use super::sudo_log_server::{self, SudoLogServer};
+use super::{Place, RunArgs, terminal};
+use crate::broker::policy_source::PolicySource;
 use crate::broker::{Broker, BrokerConfig};
+use crate::life_cycle::Governor;
 use crate::live::{self, Setup};
 use crate::{Agent, AgentConfig};
 
@@ -16,35 +23,31 @@ pub(super) async fn run(
     args: RunArgs,
     broker: Option<BrokerConfig>,
 ) -> Result<(), Failure> {
-    let sudo = sudo_log_server::configured(&args)?;
-    let logs = followed_logs::configured(&args)?;
+    let sensors = Sensors {
+        sudo: sudo_log_server::configured(&args)?,
+        logs: followed_logs::configured(&args)?,
+    };
     let state = place.state_dir()?;
     let failed = |error: std::io::Error| Failure::because("cannot listen for signals", &error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(failed)?;
-    let config = AgentConfig::new(&state, &place.collector);
+    let mut config = AgentConfig::new(&state, &place.collector);
+    if args.policy.is_some() {
+        // Until policies say what may leave the device.
+        config.reporting_scope = v1::ReportingScope::Diagnostic;
+    }
     let agent = Agent::start(config).map_err(|error| Failure::of_agent(&state, &error))?;
     let agent = Arc::new(agent);
     let stop = CancellationToken::new();
-    let sensor = sudo.map(|sudo| tokio::spawn(sudo.run(Arc::clone(&agent), stop.clone())));
-    let logs =
-        logs.map(|logs| tokio::spawn(logs.run(Arc::clone(&agent), state.clone(), stop.clone())));
-    let broker = match broker {
-        Some(config) => Some(Broker::open(config, Arc::clone(&agent)).map_err(|error| {
-            let what = format!("cannot listen for elevate at {}", args.socket.display());
-            Failure::because(&what, &error)
-        })?),
-        None => None,
-    };
-    let broker = broker.map(|broker| tokio::spawn(broker.serve(stop.clone())));
     let setup = Setup {
         collector: place.collector.clone(),
         policy: args.policy.clone(),
         certificate: args.sudo_log_server_cert.clone(),
         follow: args.follow.clone(),
     };
+    let mut parts = started(&agent, &state, &args, sensors, broker, &stop).await?;
     let telling = live::keep(Arc::clone(&agent), state.clone(), setup, stop.clone());
-    let telling = tokio::spawn(telling);
+    parts.spawn(telling);
     terminal::say(format!(
         "agent {} runs; state in {}, collector {}; Ctrl-C ends it",
         agent.agent_id(),
@@ -58,16 +61,7 @@ pub(super) async fn run(
     stop.cancel();
     let ended = async {
         // What sudo was answered is in the spool before the spool closes.
-        if let Some(sensor) = sensor {
-            let _ = sensor.await;
-        }
-        if let Some(logs) = logs {
-            let _ = logs.await;
-        }
-        if let Some(broker) = broker {
-            let _ = broker.await;
-        }
-        let _ = telling.await;
+        while parts.join_next().await.is_some() {}
         agent.stop().await
     };
     let stopped = tokio::select! {
@@ -78,4 +72,60 @@ pub(super) async fn run(
     let waiting = agent.status().await.waiting.records;
     terminal::say(format!("stopped; {waiting} records wait in the spool"));
     stopped.map_err(|error| Failure::of_agent(&state, &error))
+}
+
+/// What sees elevations that others carry out.
+struct Sensors {
+    sudo: Option<SudoLogServer>,
+    logs: Option<FollowedLogs>,
+}
+
+/// Everything that works beside the agent until `stop`.
+async fn started(
+    agent: &Arc<Agent>,
+    state: &Path,
+    args: &RunArgs,
+    sensors: Sensors,
+    broker: Option<BrokerConfig>,
+    stop: &CancellationToken,
+) -> Result<JoinSet<()>, Failure> {
+    let mut parts = JoinSet::new();
+    if let Some(governor) = governed(agent, state, args.policy.as_ref()).await? {
+        parts.spawn(governor.run(stop.clone()));
+    }
+    if let Some(sudo) = sensors.sudo {
+        parts.spawn(sudo.run(Arc::clone(agent), stop.clone()));
+    }
+    if let Some(logs) = sensors.logs {
+        parts.spawn(logs.run(Arc::clone(agent), state.to_owned(), stop.clone()));
+    }
+    if let Some(config) = broker {
+        let broker = Broker::open(config, Arc::clone(agent)).map_err(|error| {
+            let what = format!("cannot listen for elevate at {}", args.socket.display());
+            Failure::because(&what, &error)
+        })?;
+        parts.spawn(broker.serve(stop.clone()));
+    }
+    Ok(parts)
+}
+
+/// What lets the policies govern `agent`, after it looked at them once: sensors start after that.
+async fn governed(
+    agent: &Arc<Agent>,
+    state: &Path,
+    policy: Option<&PathBuf>,
+) -> Result<Option<Governor>, Failure> {
+    let Some(policy) = policy else {
+        return Ok(None);
+    };
+    let policies = PolicySource::open(policy.clone()).map_err(|error| Failure {
+        code: ExitCode::Policy,
+        ..Failure::because("there are no policies to govern by", &error)
+    })?;
+    let mut governor = Governor::new(Arc::clone(agent), state, policies)
+        .map_err(|error| Failure::because("the life cycle cannot be read", &error))?;
+    if let Err(error) = governor.look().await {
+        tracing::warn!(%error, "settings are not carried out; tried again");
+    }
+    Ok(Some(governor))
 }

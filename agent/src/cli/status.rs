@@ -10,7 +10,7 @@ use super::failure::{ExitCode, Failure};
 use super::queue::{look, stamp};
 use super::terminal::{self, plain};
 use super::{Place, SYSTEM_STATE, StatusArgs};
-use crate::live::{Live, Sensor};
+use crate::live::{Governed, Live, Sensor};
 use crate::spool::Spool;
 
 #[derive(Debug, Serialize)]
@@ -45,6 +45,38 @@ struct Said {
     reporting_scope: String,
     drops: BTreeMap<String, u64>,
     sensors: Vec<Sensor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    life_cycle: Option<StatedLifeCycle>,
+}
+
+/// Where the management of elevations stands.
+#[derive(Debug, Serialize)]
+struct StatedLifeCycle {
+    state: String,
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removal: Option<String>,
+    applicable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_applicable: Option<String>,
+    join_type: String,
+    management_authority: String,
+}
+
+impl StatedLifeCycle {
+    fn of(governed: Governed) -> Self {
+        Self {
+            state: governed.life_cycle,
+            since: stamp(governed.since_us),
+            removal: governed.removal_us.map(stamp),
+            applicable: governed.not_applicable.is_none(),
+            not_applicable: governed.not_applicable,
+            join_type: governed.join_type,
+            management_authority: governed.management_authority,
+        }
+    }
 }
 
 impl Said {
@@ -63,6 +95,8 @@ impl Said {
             reporting_scope: live.reporting_scope,
             drops: live.drops,
             sensors: live.sensors,
+            policy_revision: live.governed.as_ref().map(|of| of.policy_revision.clone()),
+            life_cycle: live.governed.map(StatedLifeCycle::of),
         }
     }
 }
@@ -168,6 +202,9 @@ fn tell_of_agent(said: &Said, running: bool) {
     if let Some(offset) = said.clock_offset_ms {
         terminal::say(format!("clock       {offset:+} ms to the collector's"));
     }
+    if let Some(life_cycle) = &said.life_cycle {
+        terminal::say(format!("management  {}", management(life_cycle)));
+    }
     terminal::say(format!("scope       {}", said.reporting_scope));
     for sensor in &said.sensors {
         terminal::say(format!(
@@ -180,6 +217,17 @@ fn tell_of_agent(said: &Said, running: bool) {
     for (reason, records) in &said.drops {
         terminal::say(format!("lost        {records} records, {reason}"));
     }
+}
+
+fn management(life_cycle: &StatedLifeCycle) -> String {
+    let mut words = format!("{} since {}", life_cycle.state, life_cycle.since);
+    if let Some(removal) = &life_cycle.removal {
+        words.push_str(&format!(", removed at {removal} unless enabled before"));
+    }
+    if let Some(reason) = &life_cycle.not_applicable {
+        words.push_str(&format!("; not applicable: {}", plain(reason)));
+    }
+    words
 }
 
 /// When the cursor was last written, which is within seconds of the last answer.

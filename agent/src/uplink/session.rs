@@ -191,7 +191,7 @@ impl<'a> Session<'a> {
             boot_id: boot_id.to_vec(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             schema_version: SCHEMA_VERSION,
-            policy_revision: self.config.policy_revision.clone(),
+            policy_revision: self.shared.governed().policy_revision,
             device_time_us: now_us(),
         })
     }

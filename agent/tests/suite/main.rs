@@ -11,6 +11,7 @@ mod follow;
 mod fuzz;
 mod import;
 mod intune;
+mod life_cycle;
 mod peer;
 mod policy_store;
 mod real_sudo;

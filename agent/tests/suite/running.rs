@@ -403,3 +403,98 @@ async fn events_are_shown_as_they_are_spooled_also_when_they_are_delivered_at_on
     assert_eq!(paths, expected, "each once, none left out");
     assert!(service.stop().0.success());
 }
+
+/// The transitions that heartbeats told of.
+fn transitions(state: &State) -> Vec<(v1::LifeCycleState, v1::LifeCycleState)> {
+    let of = state.bodies().into_iter().filter_map(|body| match body {
+        Body::Heartbeat(beat) => beat.life_cycle,
+        _ => None,
+    });
+    of.filter(|of| of.before() != v1::LifeCycleState::Unspecified)
+        .map(|of| (of.before(), of.state()))
+        .collect()
+}
+
+fn write_policies(path: &Path, version: u32, settings: &str) {
+    let text = format!(
+        "version: {version}\nsettings:\n  - {{id: s, name: Everybody, assignment: {{include: [all_devices]}}, {settings}}}\n"
+    );
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).expect("written");
+    std::fs::rename(new, path).expect("renamed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_policies_switch_recording_off_and_on_and_each_change_is_told() {
+    use v1::LifeCycleState::{Absent, Active, Disabled, Provisioning};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let policies = folder.path().join("policies.yaml");
+    write_policies(&policies, 1, "enabled: true");
+    let arguments = [
+        "--follow",
+        "{}/auth.log",
+        "--policy",
+        "{}/policies.yaml",
+        "--socket",
+        "{}/elevate.sock",
+    ];
+    let service = Service::start_in(folder, &arguments).await;
+    append(&service.path("auth.log"), &line(1, "/usr/bin/seen"));
+    service
+        .peer
+        .until(|state| elevations(state).into_iter().next())
+        .await;
+    assert_eq!(
+        transitions(&service.peer.state()),
+        [(Absent, Provisioning), (Provisioning, Active)]
+    );
+    write_policies(&policies, 2, "enabled: false");
+    let disabled = |state: &State| (transitions(state).len() == 3).then_some(());
+    service.peer.until(disabled).await;
+    let status = service.until(&["status", "--json"], |status| {
+        status["agent"]["life_cycle"]["state"] == "disabled"
+    });
+    assert_eq!(status["agent"]["reporting_scope"], "diagnostic");
+    assert_eq!(status["agent"]["policy_revision"], "2");
+    assert_eq!(status["agent"]["life_cycle"]["applicable"], true);
+    assert!(status["agent"]["life_cycle"]["removal"].is_string());
+    let (_, said) = service.ask(&["doctor", "--json"]);
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(verdict(&report, "management").0, "warning", "{report:#}");
+    append(&service.path("auth.log"), &line(2, "/usr/bin/unseen"));
+    service.until(&["status", "--json"], |status| {
+        status["agent"]["drops"]["out_of_scope"] == 1
+    });
+    // Also across a restart.
+    let (ended, folder, peer) = service.stop();
+    assert!(ended.success());
+    let service = Service::start_with(peer, folder, &arguments).await;
+    service.until(&["status", "--json"], |status| {
+        status["agent"]["life_cycle"]["state"] == "disabled"
+    });
+    write_policies(&policies, 3, "enabled: true");
+    let active = |state: &State| (transitions(state).len() == 4).then_some(());
+    service.peer.until(active).await;
+    assert_eq!(
+        transitions(&service.peer.state())[2..],
+        [(Active, Disabled), (Disabled, Active)]
+    );
+    append(&service.path("auth.log"), &line(3, "/usr/bin/seen-again"));
+    let seen = service
+        .peer
+        .until(|state| {
+            let seen = elevations(state);
+            (seen.len() == 2).then_some(seen)
+        })
+        .await;
+    let path = |of: &v1::Elevation| of.file.as_ref().expect("a file").path.clone();
+    assert_eq!(
+        path(&seen[1]),
+        "/usr/bin/seen-again",
+        "what happened meanwhile stays there"
+    );
+    assert!(service.stop().0.success());
+}

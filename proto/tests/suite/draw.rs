@@ -214,6 +214,13 @@ impl Draw {
             effective_scope: self.i32(),
             started_at_us: self.u64(),
             interval_s: self.u32(),
+            life_cycle: self.some(|draw| v1::LifeCycle {
+                state: draw.i32(),
+                since_us: draw.i64(),
+                removal_us: draw.i64(),
+                before: draw.i32(),
+            }),
+            applicability: None,
         }
     }
 

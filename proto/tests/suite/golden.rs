@@ -49,6 +49,11 @@ fn records_keep_the_bytes_of_the_first_version() {
 }
 
 #[test]
+fn a_transition_of_the_life_cycle_keeps_its_bytes() {
+    is_still("heartbeat-transition", &samples::transition());
+}
+
+#[test]
 fn the_stream_keeps_the_bytes_of_the_first_version() {
     is_still("client-hello", &samples::client_hello());
     is_still("server-hello", &samples::server_hello());

@@ -191,6 +191,27 @@ pub(crate) fn heartbeat() -> v1::Heartbeat {
         effective_scope: v1::ReportingScope::Managed.into(),
         started_at_us: OBSERVED_AT_US as u64,
         interval_s: 300,
+        ..v1::Heartbeat::default()
+    }
+}
+
+/// A heartbeat that tells of a transition.
+pub(crate) fn transition() -> v1::Heartbeat {
+    v1::Heartbeat {
+        life_cycle: Some(v1::LifeCycle {
+            state: v1::LifeCycleState::Disabled.into(),
+            since_us: OBSERVED_AT_US,
+            removal_us: OBSERVED_AT_US + 7 * 24 * 3_600_000_000,
+            before: v1::LifeCycleState::Active.into(),
+        }),
+        applicability: Some(v1::Applicability {
+            applicable: false,
+            reason: "Windows 10 20H2 is no longer supported".into(),
+            join_type: "workplace".into(),
+            management_authority: "intune".into(),
+            architecture: "x86_64".into(),
+        }),
+        ..heartbeat()
     }
 }
 

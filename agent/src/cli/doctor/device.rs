@@ -248,3 +248,30 @@ pub(super) fn policy(live: Option<&Live>, now_us: i64) -> Check {
         false => Check::ok(CHECK, reason),
     }
 }
+
+/// Whether elevations can be managed on this device, and are.
+pub(super) fn management(live: Option<&Live>) -> Option<Check> {
+    const CHECK: &str = "management";
+    let governed = live?.governed.as_ref()?;
+    if let Some(reason) = &governed.not_applicable {
+        return Some(Check::failed(
+            CHECK,
+            format!("not applicable: {reason}"),
+            "Make the device one of those that are supported, or take it out of the policy's groups.",
+        ));
+    }
+    let reason = format!("{} since {}", governed.life_cycle, stamp(governed.since_us));
+    Some(match (&*governed.life_cycle, governed.removal_us) {
+        ("active", _) => Check::ok(CHECK, reason),
+        (_, Some(removal_us)) => Check::warning(
+            CHECK,
+            format!("{reason}; components are removed at {}", stamp(removal_us)),
+            "Assign a settings policy that says enabled before then, if that is not wanted.",
+        ),
+        _ => Check::warning(
+            CHECK,
+            reason,
+            "Assign a settings policy that says enabled to this device, if that is not wanted.",
+        ),
+    })
+}

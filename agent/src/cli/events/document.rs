@@ -146,6 +146,21 @@ impl Fields {
         self.put("device_name", &*beat.device_name);
         self.put("os_version", &*beat.os_version);
         self.put("policy_revision", &*beat.policy_revision);
+        if let Some(life_cycle) = &beat.life_cycle {
+            let state = |state: v1::LifeCycleState| word(state.as_str_name(), "LIFE_CYCLE_STATE");
+            self.put("life_cycle", state(life_cycle.state()));
+            self.put("life_cycle_before", state(life_cycle.before()));
+            self.put("life_cycle_since", time(life_cycle.since_us));
+            if life_cycle.removal_us != 0 {
+                self.put("life_cycle_removal", time(life_cycle.removal_us));
+            }
+        }
+        if let Some(applicability) = &beat.applicability {
+            self.put("applicable", applicability.applicable);
+            self.put("not_applicable", &*applicability.reason);
+            self.put("join_type", &*applicability.join_type);
+            self.put("management_authority", &*applicability.management_authority);
+        }
         let scope = beat.effective_scope().as_str_name();
         self.put("effective_scope", word(scope, "REPORTING_SCOPE"));
         let drops = beat.drops.iter().map(|drop| {

@@ -75,8 +75,16 @@ fn of_heartbeat(beat: &v1::Heartbeat) -> String {
             format!("; {sensor} fails: {}", plain(&health.detail))
         })
         .collect();
+    let transition = beat
+        .life_cycle
+        .as_ref()
+        .filter(|of| of.before() != v1::LifeCycleState::Unspecified);
+    let transition = transition.map_or_else(String::new, |of| {
+        let state = |state: v1::LifeCycleState| word(state.as_str_name(), "LIFE_CYCLE_STATE");
+        format!("from {} to {}; ", state(of.before()), state(of.state()))
+    });
     format!(
-        "{} records wait, {} sensors{}",
+        "{transition}{} records wait, {} sensors{}",
         beat.spool_records,
         beat.sensors.len(),
         failing.concat()
