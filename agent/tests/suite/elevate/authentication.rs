@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use epm_proto::v1;
 use serde_json::{Value, json};
 
-use super::people::User;
+use super::people::{User, is_gone};
 use super::pty::Terminal;
 use super::world::{Recorded, World, rule, settings, text, with};
 use crate::components::{present, run};
@@ -22,6 +22,16 @@ impl Service {
     fn new(world: &mut World, lines: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Files of test programs that were killed.
+        for file in fs::read_dir("/etc/pam.d").expect("it is there").flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let process = name
+                .strip_prefix("epmt-")
+                .and_then(|rest| rest.split_once('-'));
+            if process.is_some_and(|(process, _)| is_gone(process)) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
         // In small letters, as PAM looks for them.
         let name = format!("epmt-{}-{number}", std::process::id());
         let path = Path::new("/etc/pam.d").join(&name);

@@ -31,10 +31,12 @@ fn mark(world: &World) -> PathBuf {
     world.path("mark")
 }
 
-fn marking(elevation_type: &str) -> Option<World> {
+/// A program that leaves a mark, and needs no other program for it.
+fn marking(children: &str) -> Option<World> {
     World::with(None, |world| {
         let script = world.script("tool", &format!("echo ran >> {}", mark(world).display()));
-        vec![rule("r1", elevation_type, &script)]
+        let confined = json!({"child_behaviour": children});
+        vec![with(rule("r1", "automatic", &script), confined)]
     })
 }
 
@@ -51,9 +53,14 @@ fn settled(world: &World) -> Vec<Recorded> {
 
 #[test]
 fn killed_at_any_step_nothing_runs_without_its_record_and_no_record_stays_without_an_end() {
-    let Some(mut world) = marking("automatic") else {
-        return;
-    };
+    for children in ["allow_all", "require_rule"] {
+        if let Some(world) = marking(children) {
+            killed_at_every_step(world);
+        }
+    }
+}
+
+fn killed_at_every_step(mut world: World) {
     let anna = User::new("");
     let tool = world.path("bin/tool").to_string_lossy().into_owned();
     let (mut ran, mut count) = (0, 0);
@@ -158,7 +165,7 @@ fn a_program_whose_watcher_is_killed_ends_as_not_seen() {
 
 #[test]
 fn where_programs_cannot_be_started_any_more_every_grant_still_has_its_end() {
-    let Some(world) = marking("automatic") else {
+    let Some(world) = marking("allow_all") else {
         return;
     };
     let anna = User::new("");
@@ -189,7 +196,7 @@ fn an_agent_that_is_stopped_while_a_person_answers_runs_nothing() {
     };
     let anna = User::new("");
     let script = world.script("tool", &format!("echo ran >> {}", mark(&world).display()));
-    let asks = with(rule("r1", "user_confirmed", &script), json!({}));
+    let asks = rule("r1", "user_confirmed", &script);
     world.write_policy(super::world::settings(None), vec![asks]);
     world.start();
     let command = world.elevate(&anna, &[&script.to_string_lossy()]);

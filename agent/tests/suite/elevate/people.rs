@@ -1,6 +1,7 @@
 //! Users that a test makes on this device, and takes away again.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -100,12 +101,13 @@ fn remove_those_left() {
         let process = name
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split_once('x'));
-        let Some((process, _)) = process else {
-            continue;
-        };
-        let gone = !std::path::Path::new("/proc").join(process).exists();
-        if process.parse::<u32>().is_ok() && gone {
+        if process.is_some_and(|(process, _)| is_gone(process)) {
             remove(name);
         }
     }
+}
+
+/// Whether this is the number of a process that is no more.
+pub(crate) fn is_gone(process: &str) -> bool {
+    process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists()
 }
