@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use epm_policy::DeviceId;
 use epm_policy::bundle::TrustedKeys;
+use epm_proto::v1;
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -266,6 +267,27 @@ impl Broker {
         }
     }
 
+    /// For the heartbeats, and for whoever looks at the agent.
+    fn tell_health(&self, stale: Option<&str>) {
+        let version = self.policies.current().policies().version.0;
+        let (state, detail) = match (self.spawner.trouble(), stale) {
+            (Some(trouble), _) => (v1::SensorState::Failing, trouble.to_owned()),
+            (None, Some(stale)) => {
+                let detail = format!("policies stay at version {version}: {stale}");
+                (v1::SensorState::Failing, detail)
+            }
+            (None, None) => {
+                let detail = format!("answers elevate by policies of version {version}");
+                (v1::SensorState::Running, detail)
+            }
+        };
+        self.agent.set_sensor(v1::SensorHealth {
+            sensor: v1::SensorKind::Broker.into(),
+            state: state.into(),
+            detail,
+        });
+    }
+
     /// Elevations of an agent before this one.
     fn take_up_what_was_left(self: &Arc<Self>) -> io::Result<()> {
         for path in self.journal.open_entries()? {
@@ -280,6 +302,8 @@ impl Broker {
     }
 
     async fn follow_policies(self: Arc<Self>, stop: CancellationToken) {
+        // Why newer policies are not in force.
+        let mut stale = None;
         let mut timer = tokio::time::interval(POLICY_INTERVAL);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -292,14 +316,17 @@ impl Broker {
             match refreshed {
                 Ok(Ok(None)) => {}
                 Ok(Ok(Some(version))) => {
-                    tracing::info!(version = version.0, "new policies are in force")
+                    tracing::info!(version = version.0, "new policies are in force");
+                    stale = None;
                 }
                 Ok(Err(error)) => {
                     let error = crate::cli::failure::with_causes(&error);
                     tracing::error!(error, "the policies stay as they are");
+                    stale = Some(error);
                 }
                 Err(_) => return,
             }
+            self.tell_health(stale.as_deref());
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::authentication::{VERIFICATION, Verification, verify};
@@ -17,8 +18,11 @@ use crate::platform::linux::signals::{forget_children, reset_all};
 #[derive(Debug)]
 pub struct Spawner {
     socket: Mutex<UnixStream>,
+    gone: AtomicBool,
 }
 
+/// Without that process an agent is of no use: a new one can only be split off at the start.
+const GONE: &str = "the agent cannot start programs any more: restart it";
 /// What the spawner answers: the order was taken on.
 const TAKEN: u8 = 1;
 /// It was not.
@@ -38,6 +42,7 @@ impl Spawner {
         }
         Ok(Self {
             socket: Mutex::new(ours),
+            gone: AtomicBool::new(false),
         })
     }
 
@@ -48,6 +53,12 @@ impl Spawner {
     /// Where nothing was started.
     pub fn order(&self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.ask(&order.encode(), descriptors)
+    }
+
+    /// Why nothing can be started any more, where that is so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'static str> {
+        self.gone.load(Ordering::Relaxed).then_some(GONE)
     }
 
     /// Has somebody authenticated, who is asked through `socket`.
@@ -61,8 +72,10 @@ impl Spawner {
 
     fn ask(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        // Without that process the agent is of no use any more; a new one can only be split off at the start.
-        let gone = |_| io::Error::other("the agent cannot start programs any more: restart it");
+        let gone = |_| {
+            self.gone.store(true, Ordering::Relaxed);
+            io::Error::other(GONE)
+        };
         wire::send(&*socket, message, descriptors).map_err(gone)?;
         let answer = Inbox::default().wait(&*socket, None);
         let answer = answer.map_err(|_| gone(io::ErrorKind::BrokenPipe.into()))?;

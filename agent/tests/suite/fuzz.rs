@@ -4,6 +4,7 @@
 //! `EPM_FUZZ_SECONDS` says how long each format is fuzzed, `EPM_FUZZ_SEED` where the random numbers begin, and
 //! `EPM_FUZZ_FORMAT` names the only format to look at.
 
+mod broker;
 mod corpus;
 pub(crate) mod event_log;
 mod hostile;

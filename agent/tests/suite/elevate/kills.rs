@@ -187,6 +187,7 @@ fn where_programs_cannot_be_started_any_more_every_grant_still_has_its_end() {
         .collect();
     assert_eq!(codes, [Some(NOT_STARTED)]);
     assert_eq!(contents(&mark(&world)), "");
+    world.status_until("failing", "cannot start programs any more");
 }
 
 #[test]

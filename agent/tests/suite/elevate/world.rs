@@ -318,6 +318,36 @@ impl World {
         }
     }
 
+    /// Waits until `epm-agent status` says this of the broker.
+    pub(crate) fn status_until(&self, state: &str, words: &str) {
+        let changes = Changes::of(&self.state());
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut status = Command::new(env!("CARGO_BIN_EXE_epm-agent"));
+            status
+                .args(["status", "--json", "--state"])
+                .arg(self.state());
+            let said: Value =
+                serde_json::from_str(&run(&mut status).expect("it runs")).expect("JSON");
+            let sensors = said["agent"]["sensors"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let broker = sensors.iter().find(|sensor| sensor["sensor"] == "broker");
+            let so = broker.is_some_and(|broker| {
+                let detail = broker["detail"].as_str().unwrap_or_default();
+                broker["state"] == state && detail.contains(words)
+            });
+            if so {
+                return;
+            }
+            assert!(
+                changes.wait(end),
+                "the broker is not {state}, {words:?}: {said}"
+            );
+        }
+    }
+
     /// What the agent logged so far and nobody heard.
     pub(crate) fn logged(&self) -> Vec<String> {
         let agent = self.agent.as_ref().expect("it runs");

@@ -344,6 +344,7 @@ fn older_and_broken_policies_leave_the_last_good_ones_in_force() {
     let older = fs::read_to_string(world.policy()).expect("it can be read");
     world.write_policy(settings(None), deny);
     world.start();
+    world.status_until("running", "policies of version 2");
     for text in [&*older, "{", "", "version: 99"] {
         world.write_policy_file(text);
         world.hear("the policies stay as they are");
@@ -355,6 +356,7 @@ fn older_and_broken_policies_leave_the_last_good_ones_in_force() {
     assert!(is_refused(
         &world.ran(&anna, &[&tool.to_string_lossy(), "-u"])
     ));
+    world.status_until("failing", "policies stay at version 2");
     for recorded in world.recorded() {
         assert_eq!(recorded.policy().rule_id, "no");
         assert_eq!(recorded.policy().policy_version, "2");
