@@ -8,6 +8,7 @@
 
 mod browser;
 mod components;
+mod elevate;
 mod engines;
 mod follow;
 mod house;
