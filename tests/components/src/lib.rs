@@ -7,11 +7,13 @@
 
 mod broker;
 mod certificates;
+mod postgres;
 
 use std::io::Write as _;
 
 pub use broker::{Broker, ForeignRecord, Secured};
 pub use certificates::{Authority, Identity};
+pub use postgres::Postgres;
 
 /// Set to 1 where a missing program is a failure.
 const REQUIRED: &str = "EPM_REQUIRE_COMPONENTS";
