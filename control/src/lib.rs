@@ -1,0 +1,27 @@
+//! The control plane's state: who may do what on which devices, as a chain of events in an SQL database.
+//!
+//! [`ControlStore`] appends events under a condition, updates projections in the same transaction, and feeds every event
+//! to whoever follows. SQLite serves one node, PostgreSQL several; both keep one contract, shown by one test suite. What a
+//! command means is decided by pure [`Aggregate`]s. This crate must not listen, send, or read a clock: time is given to it.
+
+mod aggregate;
+mod chain;
+mod error;
+mod event;
+mod feed;
+mod projection;
+mod requests;
+mod schema;
+mod store;
+
+pub use aggregate::{Aggregate, CommandError, Outcome};
+pub use chain::{Break, Head, Verification};
+pub use error::{Advice, StoreError};
+pub use event::{Actor, NewEvent, RecordedEvent, Sequence, StreamId, TimeUs, Version};
+pub use feed::Feed;
+pub use projection::Difference;
+pub use requests::{
+    ElevationRequest, ExpiryReason, FileAsked, REQUEST_LIFE_S, RequestCommand, RequestEvent,
+    RequestRefusal, RequestRow, Reviewer, Submission, Terms,
+};
+pub use store::ControlStore;

@@ -1,0 +1,55 @@
+//! One contract, kept by the store on SQLite and on PostgreSQL; and the rules of what it stores.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+mod appending;
+mod chain;
+mod feeds;
+mod kill;
+mod opening;
+mod place;
+mod projections;
+mod requests;
+
+/// Each test of the contract, on each engine.
+macro_rules! on_both_engines {
+    ($($module:ident :: $test:ident),+ $(,)?) => {
+        mod on_sqlite {$(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::$module::$test(&crate::place::Place::sqlite()).await;
+            }
+        )+}
+        mod on_postgres {$(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                if let Some(place) = crate::place::Place::postgres() {
+                    crate::$module::$test(&place).await;
+                }
+            }
+        )+}
+    };
+}
+
+on_both_engines!(
+    appending::a_stale_version_is_a_conflict_and_changes_nothing,
+    appending::an_append_is_all_or_nothing,
+    appending::what_is_too_large_is_refused,
+    appending::concurrent_writers_never_lose_an_update,
+    appending::a_command_without_a_version_is_decided_anew,
+    chain::any_changed_byte_is_found_and_its_place_is_named,
+    chain::a_missing_event_is_found,
+    chain::a_head_that_was_moved_is_found,
+    chain::a_chain_that_was_written_anew_is_found_by_a_head_kept_elsewhere,
+    feeds::another_pool_sees_each_change_within_a_second,
+    feeds::a_feed_misses_nothing_while_many_write,
+    feeds::a_follower_that_has_seen_more_than_there_is_is_told,
+    kill::a_writer_that_is_killed_leaves_what_it_acknowledged_and_nothing_half,
+    opening::a_newer_schema_is_refused_and_left_alone,
+    opening::many_nodes_may_make_the_tables_at_once,
+    projections::they_are_what_the_events_say_and_can_be_made_again,
+    projections::what_is_over_is_found_and_expires,
+    projections::an_event_of_a_newer_program_is_refused_and_not_skipped,
+);
