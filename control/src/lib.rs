@@ -4,6 +4,7 @@
 //! to whoever follows. SQLite serves one node, PostgreSQL several; both keep one contract, shown by one test suite. What a
 //! command means is decided by pure [`Aggregate`]s. This crate must not listen, send, or read a clock: time is given to it.
 
+mod access;
 mod aggregate;
 mod chain;
 mod error;
@@ -14,6 +15,10 @@ mod requests;
 mod schema;
 mod store;
 
+pub use access::{
+    Access, BuiltInRole, CustomRole, DeviceFacts, Grant, InvalidRole, Limit, Right, Rights, Scope,
+    Tag, Target, UnknownRight,
+};
 pub use aggregate::{Aggregate, CommandError, Outcome};
 pub use chain::{Break, Head, Verification};
 pub use error::{Advice, StoreError};

@@ -4,6 +4,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod access;
 mod appending;
 mod chain;
 mod feeds;
