@@ -93,8 +93,14 @@ impl Conversation<'_> {
         })?;
         let name = Path::new(std::ffi::OsStr::from_bytes(&ask.arguments[0]));
         let program = program::open(name, &given.folder, &caller.peer).map_err(|e| said(&e))?;
-        let launch = self.launch(&ask, &caller, &program)?;
-        let verdict = judge(&self.broker.policies.current(), &launch);
+        let mut launch = self.launch(&ask, &caller, &program)?;
+        let set = self.broker.policies.current();
+        let mut verdict = judge(&set, &launch);
+        if verdict.outcome == Outcome::RequestApproval {
+            // Approvals are read and their signatures looked at only where one decides.
+            launch.approvals = self.approvals().collect();
+            verdict = judge(&set, &launch);
+        }
         reached(Step::Judged);
         let folder = folder.to_string_lossy();
         let terminal = record::terminal_name(given.terminal.as_ref());
@@ -200,7 +206,7 @@ impl Conversation<'_> {
             parent_path: parent.map(|path| path.to_string_lossy().into_owned()),
             moment,
             variables: Variables::default(),
-            approvals: self.approvals().collect(),
+            approvals: Vec::new(),
         })
     }
 
