@@ -14,6 +14,7 @@ mod projection;
 mod requests;
 mod schema;
 mod store;
+mod tokens;
 
 pub use access::{
     Access, BuiltInRole, CustomRole, DeviceFacts, Grant, InvalidRole, Limit, Right, Rights, Scope,
@@ -30,3 +31,7 @@ pub use requests::{
     RequestRefusal, RequestRow, Reviewer, Submission, Terms,
 };
 pub use store::ControlStore;
+pub use tokens::{
+    EnrolmentCommand, EnrolmentEvent, EnrolmentRefusal, EnrolmentToken, NotAToken,
+    Terms as EnrolmentTerms, Token, TokenHash, TokenKind,
+};

@@ -46,7 +46,10 @@ impl Engine {
     /// The engine that an address names.
     pub(crate) fn of(address: &str) -> Result<Self, StoreError> {
         match address.split_once("://") {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite),
+            // A store in memory would be another one for each connection.
+            Some(("sqlite", path)) if !path.is_empty() && !path.starts_with(":memory:") => {
+                Ok(Self::Sqlite)
+            }
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
             _ => Err(StoreError::Address(without_password(address))),
         }

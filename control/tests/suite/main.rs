@@ -13,6 +13,7 @@ mod opening;
 mod place;
 mod projections;
 mod requests;
+mod tokens;
 
 /// Each test of the contract, on each engine.
 macro_rules! on_both_engines {
@@ -52,5 +53,6 @@ on_both_engines!(
     opening::many_nodes_may_make_the_tables_at_once,
     projections::they_are_what_the_events_say_and_can_be_made_again,
     projections::what_is_over_is_found_and_expires,
+    tokens::a_quota_holds_however_many_agents_come_at_once,
     projections::an_event_of_a_newer_program_is_refused_and_not_skipped,
 );

@@ -49,7 +49,12 @@ pub(crate) async fn many_nodes_may_make_the_tables_at_once(place: &Place) {
 
 #[tokio::test]
 async fn an_address_that_names_no_store_is_refused_without_its_password() {
-    for address in ["mysql://root:geheim@db/epm", "sqlite://", "control.db"] {
+    for address in [
+        "mysql://root:geheim@db/epm",
+        "sqlite://",
+        "sqlite://:memory:",
+        "control.db",
+    ] {
         let refused = ControlStore::open(address).await.unwrap_err();
         assert!(matches!(refused, StoreError::Address(_)), "{refused}");
         assert!(!refused.to_string().contains("geheim"), "{refused}");

@@ -1,0 +1,8 @@
+//! Secrets that let somebody in without a person at the keyboard: shown once, kept as a hash, bound in time and number.
+//! Pure: randomness and time are given to it.
+
+mod enrolment;
+mod secret;
+
+pub use enrolment::{EnrolmentCommand, EnrolmentEvent, EnrolmentRefusal, EnrolmentToken, Terms};
+pub use secret::{NotAToken, Token, TokenHash, TokenKind};
