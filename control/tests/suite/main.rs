@@ -12,6 +12,7 @@ mod kill;
 mod opening;
 mod place;
 mod projections;
+mod released;
 mod requests;
 mod tokens;
 
@@ -53,6 +54,7 @@ on_both_engines!(
     opening::many_nodes_may_make_the_tables_at_once,
     projections::they_are_what_the_events_say_and_can_be_made_again,
     projections::what_is_over_is_found_and_expires,
+    released::the_chain_of_known_events_has_the_known_hash,
     tokens::a_quota_holds_however_many_agents_come_at_once,
     projections::an_event_of_a_newer_program_is_refused_and_not_skipped,
 );
