@@ -1,14 +1,15 @@
 //! B5: what it costs a user to run a program as root: `elevate /bin/true` against sudo and doas, as the same user, with few
 //! rules and with many.
 //!
-//! All of them lie in a mount namespace of their own, where sudo's and doas's rules lie over the machine's. Every run is
-//! checked: a program that was refused is not fast. It must not judge a figure.
+//! All of it, the agent too, runs in a mount namespace of its own, where sudo's and doas's rules lie over the machine's. Every
+//! run is checked: a program that was refused is not fast. It must not judge a figure.
 
-mod inside;
 mod rules;
+mod runs;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::child::Server;
 use crate::place;
 use crate::terminal::say;
 
-pub(crate) use inside::{Inside, inside};
+use runs::Runs;
 
 /// How long the agent may take until it answers.
 const STARTS: Duration = Duration::from_secs(60);
@@ -41,14 +42,26 @@ pub(crate) struct Args {
     /// Runs of each after the system's caches were dropped.
     #[arg(long, default_value_t = 5)]
     cold_runs: usize,
+    /// Set where this process has a mount namespace of its own.
+    #[arg(long, hide = true)]
+    alone: bool,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    place::introduce(&args.dir);
     if !rustix::process::geteuid().is_root() {
         say("B5 needs root: it changes to another user and starts a broker");
         return Ok(());
     }
+    if !args.alone {
+        let error = Command::new("unshare")
+            .arg("--mount")
+            .arg(std::env::current_exe()?)
+            .args(std::env::args_os().skip(1))
+            .arg("--alone")
+            .exec();
+        return Err(error).context("unshare");
+    }
+    place::introduce(&args.dir);
     let in_folder = |name: &str| args.programs.as_ref().map(|folder| folder.join(name));
     let agent = place::program(in_folder("epm-agent").as_ref(), "epm-agent")?;
     let elevate = place::program(in_folder("elevate").as_ref(), "elevate")?;
@@ -95,29 +108,19 @@ async fn one(args: &Args, program: &Path, built: &Path, rules: usize) -> anyhow:
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let process = agent.id().context("the agent ended")?.to_string();
-    let mut mounts = String::from("set -e; ");
-    for (over, of) in [("sudoers", "/etc/sudoers"), ("doas.conf", "/etc/doas.conf")] {
-        let over = folder.path().join(over);
-        // A file that is not there cannot be covered: without doas there is no doas.conf.
-        mounts += &format!(
-            "[ -e {of} ] || touch {of}; mount --bind {} {of}; ",
-            over.display()
-        );
+    let covers = cover(folder.path())?;
+    let runs = Runs {
+        rules,
+        warm: args.runs,
+        cold: args.cold_runs,
+        agent: process.clone(),
+        elevate,
+        socket,
+    };
+    tokio::task::spawn_blocking(move || runs.make()).await??;
+    for of in covers {
+        must(Command::new("umount").arg(of))?;
     }
-    mounts += "exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "sh", "-c", &mounts, "sh"])
-        .arg(std::env::current_exe()?)
-        .args(["b5-inside", "--rules", &rules.to_string()])
-        .args(["--runs", &args.runs.to_string()])
-        .args(["--cold-runs", &args.cold_runs.to_string()])
-        .args(["--agent", &process, "--elevate"])
-        .arg(&elevate)
-        .arg("--socket")
-        .arg(&socket);
-    let status = tokio::task::spawn_blocking(move || command.status()).await??;
-    ensure!(status.success(), "the runs ended with {status}");
     let most = place::peak_of(&process)?;
     say(format_args!(
         "| {rules} | | the agent's peak RSS {:.1} MB | | | | | |",
@@ -126,4 +129,24 @@ async fn one(args: &Args, program: &Path, built: &Path, rules: usize) -> anyhow:
     agent.start_kill()?;
     agent.wait().await?;
     server.stop().await
+}
+
+/// Lays the rules that were written into `folder` over the machine's, and says over which. A file that is not there cannot be
+/// covered: without doas there is no `doas.conf`.
+fn cover(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+    let pairs = [("sudoers", "/etc/sudoers"), ("doas.conf", "/etc/doas.conf")];
+    let covers = pairs.into_iter().filter(|(_, of)| Path::new(of).exists());
+    covers
+        .map(|(over, of)| {
+            let mount = ["--bind", &folder.join(over).to_string_lossy(), of].map(str::to_owned);
+            must(Command::new("mount").args(mount))?;
+            Ok(of)
+        })
+        .collect()
+}
+
+fn must(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status()?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
 }

@@ -35,9 +35,6 @@ enum Command {
     B2(b2::Args),
     /// What running a program as root costs its user: elevate, sudo and doas.
     B5(b5::Args),
-    /// The runs of B5, in a mount namespace of their own.
-    #[command(name = "b5-inside", hide = true)]
-    B5Inside(b5::Inside),
     /// What an agent costs its device: with nothing to do, and with a log that grows.
     B6(b6::Args),
     /// A log of gigabytes through the agent's importer.
@@ -76,7 +73,6 @@ fn main() -> anyhow::Result<()> {
             Command::B1(args) => b1::run(args).await,
             Command::B2(args) => b2::run(args).await,
             Command::B5(args) => b5::run(args).await,
-            Command::B5Inside(args) => b5::inside(&args),
             Command::B6(args) => b6::run(args).await,
             Command::Import(args) => import::run(args).await,
             Command::Stage(args) => stage::run(args).await,

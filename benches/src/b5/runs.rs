@@ -1,4 +1,4 @@
-//! The runs themselves, where the rules lie that were written for them.
+//! The runs themselves, where the rules lie that were written for them. It must not write any.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,21 +15,16 @@ use crate::terminal::say;
 /// run cannot be told.
 const RUNS_OF_A_TURN: usize = 20;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Inside {
-    #[arg(long)]
-    rules: usize,
-    #[arg(long)]
-    runs: usize,
-    #[arg(long)]
-    cold_runs: usize,
+/// What is to be run.
+#[derive(Debug)]
+pub(super) struct Runs {
+    pub(super) rules: usize,
+    pub(super) warm: usize,
+    pub(super) cold: usize,
     /// Process of the agent.
-    #[arg(long)]
-    agent: String,
-    #[arg(long)]
-    elevate: PathBuf,
-    #[arg(long)]
-    socket: PathBuf,
+    pub(super) agent: String,
+    pub(super) elevate: PathBuf,
+    pub(super) socket: PathBuf,
 }
 
 /// One way to run the program.
@@ -42,55 +37,62 @@ struct Contender {
     cpu: Duration,
 }
 
-pub(crate) fn inside(args: &Inside) -> anyhow::Result<()> {
-    let of = |name, words: &[&str], helper: Option<&str>| Contender {
-        name,
-        command: words.iter().map(|&word| word.to_owned()).collect(),
-        helper: helper.map(str::to_owned),
-        walls: Vec::new(),
-        cpu: Duration::ZERO,
-    };
-    let elevate = args.elevate.to_string_lossy();
-    let make = || {
+impl Runs {
+    /// Makes them, and prints what they cost.
+    pub(super) fn make(&self) -> anyhow::Result<()> {
+        if drop_caches().is_ok() {
+            let mut cold = self.contenders();
+            for _ in 0..self.cold {
+                for contender in &mut cold {
+                    drop_caches()?;
+                    turn(contender, 1, &self.socket)?;
+                }
+            }
+            table(self.rules, "cold", &cold);
+        } else {
+            say("the system's caches cannot be dropped here: no cold runs");
+        }
+        for contender in &mut self.contenders() {
+            // What is not yet in a cache must not count.
+            turn(contender, RUNS_OF_A_TURN, &self.socket)?;
+        }
+        let mut warm = self.contenders();
+        for _ in 0..self.warm.div_ceil(RUNS_OF_A_TURN) {
+            for contender in &mut warm {
+                turn(contender, RUNS_OF_A_TURN, &self.socket)?;
+            }
+        }
+        table(self.rules, "warm", &warm);
+        Ok(())
+    }
+
+    fn contenders(&self) -> Vec<Contender> {
+        let of = |name, words: &[&str], helper: Option<&str>| Contender {
+            name,
+            command: words.iter().map(|&word| word.to_owned()).collect(),
+            helper: helper.map(str::to_owned),
+            walls: Vec::new(),
+            cpu: Duration::ZERO,
+        };
+        let elevate = self.elevate.to_string_lossy();
         let mut contenders = vec![
             of("/bin/true, as the user", &[PROGRAM], None),
-            of("elevate", &[&elevate, PROGRAM], Some(&args.agent)),
+            of("elevate", &[&elevate, PROGRAM], Some(&self.agent)),
         ];
-        for (name, words) in [
-            ("sudo", ["/usr/bin/sudo", "-n", PROGRAM]),
-            ("doas", ["/usr/bin/doas", "-n", PROGRAM]),
+        for (name, words, needs) in [
+            ("sudo", ["/usr/bin/sudo", "-n", PROGRAM], "/etc/sudoers"),
+            ("doas", ["/usr/bin/doas", "-n", PROGRAM], "/etc/doas.conf"),
         ] {
-            match Path::new(words[0]).exists() {
+            match [words[0], needs]
+                .iter()
+                .all(|path| Path::new(path).exists())
+            {
                 true => contenders.push(of(name, &words, None)),
-                false => say(format_args!("missing: {}", words[0])),
+                false => say(format_args!("missing: {} with {needs}", words[0])),
             }
         }
         contenders
-    };
-    if may_drop_caches() {
-        let mut cold = make();
-        for _ in 0..args.cold_runs {
-            for contender in &mut cold {
-                drop_caches()?;
-                turn(contender, 1, &args.socket)?;
-            }
-        }
-        table(args.rules, "cold", &cold);
-    } else {
-        say("the system's caches cannot be dropped here: no cold runs");
     }
-    let mut warm = make();
-    for contender in &mut make() {
-        // What is not yet in a cache must not count.
-        turn(contender, RUNS_OF_A_TURN, &args.socket)?;
-    }
-    for _ in 0..args.runs.div_ceil(RUNS_OF_A_TURN) {
-        for contender in &mut warm {
-            turn(contender, RUNS_OF_A_TURN, &args.socket)?;
-        }
-    }
-    table(args.rules, "warm", &warm);
-    Ok(())
 }
 
 fn turn(contender: &mut Contender, runs: usize, socket: &Path) -> anyhow::Result<()> {
@@ -128,10 +130,6 @@ fn once(contender: &mut Contender, socket: &Path) -> anyhow::Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
-}
-
-fn may_drop_caches() -> bool {
-    drop_caches().is_ok()
 }
 
 fn drop_caches() -> std::io::Result<()> {
