@@ -2,6 +2,7 @@
 //!
 //! Many agents may live in one process: each is a few tasks, and its disk work borrows threads of the runtime.
 
+mod canary;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -320,6 +321,16 @@ impl Agent {
         });
     }
 
+    /// Looks out for the agent's own harmless elevation from now on; see [`crate::self_test`].
+    pub(crate) fn expect_canary(&self, token: String) {
+        self.shared.expect_canary(token);
+    }
+
+    /// Which sensors saw it so far.
+    pub(crate) fn canary_seen_by(&self) -> Vec<v1::SensorKind> {
+        self.shared.canary_seen_by()
+    }
+
     /// Waits until everything recorded so far is durable at the collector, finally refused, or told as lost.
     pub async fn wait_delivered(&self) {
         let mut news = self.shared.news();
@@ -455,6 +466,7 @@ async fn write(
             answers.push(answer);
         }
         let on = Arc::clone(&shared);
+        shared.notice_canary(&mut observations);
         let committing = tokio::task::spawn_blocking(move || {
             on.with_spool(|spool| {
                 let (kept, withheld) = scope::within(spool.mint().reporting_scope, observations);

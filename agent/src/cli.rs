@@ -164,6 +164,15 @@ pub struct RunArgs {
     /// How often to look at followed logs where the system does not tell of changes, as on network file systems.
     #[arg(long, value_name = "DURATION", env = "EPM_POLL", default_value = "5s", value_parser = humantime::parse_duration)]
     pub poll: Duration,
+    /// How often a harmless run of sudo is made, to see that it is recorded and acknowledged; off where it shall not be.
+    /// Only root's agent does.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "EPM_SELF_TEST",
+        default_value = "6h"
+    )]
+    pub self_test: Every,
     /// Policies that `elevate` is answered by, YAML or JSON; root's alone to write. Without it nothing is elevated.
     #[arg(long, value_name = "FILE", env = "EPM_POLICY")]
     pub policy: Option<PathBuf>,
@@ -181,6 +190,27 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub approval_key: Vec<PathBuf>,
+}
+
+/// How often, if ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// Never.
+    Off,
+    /// Again after this time.
+    After(Duration),
+}
+
+impl std::str::FromStr for Every {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, humantime::parse_duration(text)) {
+            ("off", _) => Ok(Self::Off),
+            (_, Ok(time)) if !time.is_zero() => Ok(Self::After(time)),
+            _ => Err("write a time, for example 6h, or off"),
+        }
+    }
 }
 
 /// Where to listen, if anywhere.

@@ -22,6 +22,7 @@ pub mod live;
 pub mod platform;
 pub mod policy_store;
 mod scope;
+pub mod self_test;
 pub mod source;
 pub mod sources;
 pub mod spool;

@@ -6,6 +6,7 @@ use epm_proto::ids::AgentId;
 use epm_proto::v1;
 use tokio::sync::watch;
 
+use super::canary::Canary;
 use crate::clock::{Clock, now_us};
 use crate::spool::Spool;
 
@@ -30,6 +31,7 @@ pub(super) struct Link {
     pub(super) clock_offset_ms: i64,
     pub(super) last_error: Option<String>,
     pub(super) sensors: Vec<v1::SensorHealth>,
+    pub(super) canary: Option<Canary>,
     /// What policies say of the device, as the fields of a heartbeat; the other fields mean nothing.
     pub(super) governed: v1::Heartbeat,
 }

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{ExitCode, Failure};
 use super::followed_logs::{self, FollowedLogs};
 use super::sudo_log_server::{self, SudoLogServer};
-use super::{Place, RunArgs, terminal};
+use super::{Every, Place, RunArgs, terminal};
 use crate::broker::policy_source::PolicySource;
 use crate::broker::{Broker, BrokerConfig};
 use crate::life_cycle::Governor;
 use crate::live::{self, Setup};
+use crate::self_test::{self, SelfTest};
 use crate::{Agent, AgentConfig};
 
 pub(super) async fn run(
@@ -92,6 +93,17 @@ async fn started(
     let mut parts = JoinSet::new();
     if let Some(governor) = governed(agent, state, args.policy.as_ref()).await? {
         parts.spawn(governor.run(stop.clone()));
+    }
+    let sees_sudo = sensors.sudo.is_some() || sensors.logs.is_some();
+    if let Every::After(interval) = args.self_test
+        && sees_sudo
+        && rustix::process::geteuid().is_root()
+    {
+        let test = SelfTest {
+            interval,
+            expected: sensors.sudo.as_ref().map(|_| v1::SensorKind::SudoLogServer),
+        };
+        parts.spawn(self_test::run(Arc::clone(agent), test, stop.clone()));
     }
     if let Some(sudo) = sensors.sudo {
         parts.spawn(sudo.run(Arc::clone(agent), stop.clone()));

@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::{Peer, State};
+use crate::real_sudo::Sudo;
+use crate::sudo_log_server::quiet_address;
 
 /// Far more than anything takes that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,10 +37,20 @@ impl Service {
     }
 
     async fn start_with(peer: Peer, folder: tempfile::TempDir, arguments: &[&str]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_epm-agent"));
+        Self::start_as(program, peer, folder, arguments).await
+    }
+
+    /// Runs what `command` becomes the agent by.
+    async fn start_as(
+        mut command: Command,
+        peer: Peer,
+        folder: tempfile::TempDir,
+        arguments: &[&str],
+    ) -> Self {
         let (collector, stop) = peer.serve().await;
         let place = folder.path().to_str().expect("text");
         let arguments = arguments.iter().map(|text| text.replace("{}", place));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_epm-agent"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EPM_")) {
             command.env_remove(name);
         }
@@ -496,5 +508,92 @@ async fn settings_policies_switch_recording_off_and_on_and_each_change_is_told()
         "/usr/bin/seen-again",
         "what happened meanwhile stays there"
     );
+    assert!(service.stop().0.success());
+}
+
+/// The agent in a mount namespace in which sudo has these lines of sudoers.
+fn with_sudoers(folder: &Path, sudoers: &str) -> Command {
+    let path = folder.join("sudoers");
+    std::fs::write(&path, sudoers).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o440);
+    std::fs::set_permissions(&path, mode).expect("sudo's mode");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" /etc/sudoers && exec \"$@\"")
+        .arg(&path)
+        .arg(env!("CARGO_BIN_EXE_epm-agent"));
+    command
+}
+
+/// What the last heartbeat says of the self-test.
+fn self_test(state: &State) -> Option<v1::SensorHealth> {
+    let mut sensors = sensors(state).into_iter();
+    sensors.find(|sensor| sensor.sensor() == SensorKind::SelfTest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_self_test_proves_that_a_run_of_sudo_reaches_the_collector() {
+    if Sudo::with("").is_none() {
+        return;
+    }
+    let address = quiet_address().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let sudoers = format!("Defaults !syslog, log_servers = {address}\nroot ALL=(ALL:ALL) ALL\n");
+    let command = with_sudoers(folder.path(), &sudoers);
+    let arguments = ["--sudo-log-server", &address, "--self-test", "1s"];
+    let service = Service::start_as(command, Peer::default(), folder, &arguments).await;
+    let health = service.peer.until(self_test).await;
+    assert_eq!(health.state(), SensorState::Running, "{}", health.detail);
+    assert!(
+        health.detail.contains("seen by sudo_log_server"),
+        "{}",
+        health.detail
+    );
+    let seen = elevations(&service.peer.state());
+    let arguments = |of: &v1::Elevation| of.file.clone().expect("a file").arguments;
+    assert!(
+        arguments(&seen[0]).starts_with("epm-self-test-"),
+        "{seen:?}"
+    );
+    for canary in &seen {
+        assert_eq!(
+            canary.account_class(),
+            v1::AccountClass::Service,
+            "reports hide it"
+        );
+    }
+    assert!(service.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_server_that_sudo_does_not_tell_is_a_failing_self_test_with_its_remedy() {
+    if Sudo::with("").is_none() {
+        return;
+    }
+    let address = quiet_address().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("sudo.log");
+    let sudoers = format!(
+        "Defaults !syslog, logfile = {}\nroot ALL=(ALL:ALL) ALL\n",
+        log.display()
+    );
+    let command = with_sudoers(folder.path(), &sudoers);
+    let arguments = [
+        "--sudo-log-server",
+        &address,
+        "--self-test",
+        "1s",
+        "--follow",
+        "{}/sudo.log",
+    ];
+    let service = Service::start_as(command, Peer::default(), folder, &arguments).await;
+    let health = service.peer.until(self_test).await;
+    assert_eq!(health.state(), SensorState::Failing, "{}", health.detail);
+    let expected = "sudo_log_server did not see a run of sudo that sudo_logfile saw";
+    assert!(health.detail.contains(expected), "{}", health.detail);
+    assert!(health.detail.contains("log_servers"), "{}", health.detail);
+    let (code, said) = service.ask(&["doctor", "--json"]);
+    assert_eq!(code, Some(8), "{said}");
     assert!(service.stop().0.success());
 }

@@ -89,7 +89,7 @@ impl Server {
 }
 
 /// An address below the ports that the system gives out, so that nobody takes it while the server is down.
-fn quiet_address() -> SocketAddr {
+pub(crate) fn quiet_address() -> SocketAddr {
     let first = 20_000 + (std::process::id() % 10_000) as u16;
     let free =
         (first..32_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
