@@ -10,6 +10,7 @@ pub mod failure;
 mod follow;
 mod followed_logs;
 mod import;
+mod install;
 pub mod logging;
 mod policies;
 mod policy;
@@ -34,6 +35,7 @@ pub use attributes::AttributesArgs;
 pub use doctor::DoctorArgs;
 pub use events::EventsArgs;
 pub use explain::{AskedPlatform, AskedTrigger, ExplainArgs};
+pub use install::{InstallArgs, InstallTarget, UninstallArgs};
 pub use policies::{PoliciesArgs, SettingsArgs};
 pub use policy::{CheckArgs, LeastSeverity, PolicyCommand};
 
@@ -119,6 +121,10 @@ pub enum Command {
     Import(ImportArgs),
     /// Follow logs as they grow and are rotated, and deliver what they say, until Ctrl-C or SIGTERM.
     Follow(FollowArgs),
+    /// Install this program as a service of systemd, and start it.
+    Install(InstallArgs),
+    /// Stop the service and remove what install made; what was not delivered stays.
+    Uninstall(UninstallArgs),
     /// Say what rules can know about files: digests, signature, version, package, place.
     Attributes(AttributesArgs),
     /// Say what would happen to a program under a policy file, and why.
@@ -320,6 +326,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Queue(args) => queue::queue(&cli.place, &args),
         Command::Events(args) => events::events(&cli.place, &args),
         Command::Doctor(args) => doctor::doctor(&cli.place, &args),
+        Command::Install(args) => install::install(&cli.place, &args),
+        Command::Uninstall(args) => install::uninstall(&args),
         Command::Attributes(args) => attributes::attributes(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Approve(args) => approve::approve(&args),

@@ -15,6 +15,7 @@ pub mod follow;
 mod heartbeat;
 pub mod identity;
 pub mod import;
+pub mod install;
 pub mod launch;
 #[cfg(target_os = "linux")]
 pub mod life_cycle;

@@ -37,6 +37,8 @@ fn help_reads_as_reviewed() {
         "doctor",
         "import",
         "follow",
+        "install",
+        "uninstall",
         "attributes",
         "explain",
         "approve",

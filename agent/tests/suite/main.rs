@@ -10,6 +10,7 @@ mod file_facts;
 mod follow;
 mod fuzz;
 mod import;
+mod install;
 mod intune;
 mod life_cycle;
 mod peer;
