@@ -122,3 +122,30 @@ async fn a_feed_goes_on_when_its_notifications_are_cut_off() {
     }
     assert!(cut_off > 0, "nobody listened");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_append_is_announced_to_other_nodes_and_a_refused_one_is_not() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let writer = place.open().await;
+    let mut listener = sqlx::postgres::PgListener::connect(&place.address)
+        .await
+        .unwrap();
+    listener.listen("epm_control").await.unwrap();
+    for number in 0..3 {
+        append_one(&writer, number).await;
+        tokio::time::timeout(PATIENCE, listener.recv())
+            .await
+            .expect("it is announced")
+            .unwrap();
+    }
+    let stale = vec![changed("{}")];
+    writer
+        .append(&stream(1), Version(0), stale, actor(), NOW)
+        .await
+        .unwrap_err();
+    append_one(&writer, 3).await;
+    listener.recv().await.unwrap();
+    assert!(listener.next_buffered().is_none());
+}
