@@ -20,8 +20,8 @@ use crate::store::{ControlStore, Engine};
 const PAGE: u32 = 256;
 /// Another process on the same file rings no bell here, and looking reads one page of it.
 const SQLITE_LOOKS_EVERY: Duration = Duration::from_millis(250);
-/// Only while the connection that listens is away does this matter.
-const POSTGRES_LOOKS_EVERY: Duration = Duration::from_millis(900);
+/// Only while the connection that listens is away does this matter; half of the second in which a change must be seen.
+const POSTGRES_LOOKS_EVERY: Duration = Duration::from_millis(500);
 /// Before listening again where the database is away: it must not be besieged when it comes back.
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
