@@ -31,7 +31,7 @@ const COLLECTOR_PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is seen to whether a sensor saw the canary.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What the canary does: nothing, with the token as its argument.
-const CANARY: &str = "true";
+const CANARY: &str = "/usr/bin/true";
 const TOKEN_PREFIX: &str = "epm-self-test-";
 
 /// What is tested, and how often.

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use epm_agent::sudo_log_server::{self, Counts, ServerError, Tls, Transport};
@@ -90,9 +90,11 @@ impl Server {
 
 /// An address below the ports that the system gives out, so that nobody takes it while the server is down.
 pub(crate) fn quiet_address() -> SocketAddr {
+    // No two tests of this process get the same one.
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + (std::process::id() % 10_000) as u16;
-    let free =
-        (first..32_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let mut ports = (first..32_000).map(|_| first + GIVEN.fetch_add(1, Ordering::Relaxed));
+    let free = ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
     SocketAddr::from(([127, 0, 0, 1], free.expect("a port is free")))
 }
 
