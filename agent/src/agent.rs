@@ -288,7 +288,24 @@ impl Agent {
 
     /// What policies say of the device from now on: revision, life cycle and applicability of `governed`.
     pub fn set_governed(&self, governed: v1::Heartbeat) {
-        self.shared.link().governed = governed;
+        let revision = governed.policy_revision.clone();
+        let before = std::mem::replace(&mut self.shared.link().governed, governed);
+        if before.policy_revision != revision {
+            self.shared.tell();
+        }
+    }
+
+    /// Waits until policies of this revision say what may leave the device; false where they do not for `patience`.
+    pub async fn wait_governed(&self, revision: &str, patience: Duration) -> bool {
+        let mut news = self.shared.news();
+        let governed = async {
+            while self.shared.link().governed.policy_revision != revision {
+                news.changed().await.ok()?;
+            }
+            Some(())
+        };
+        let waited = tokio::time::timeout(patience, governed).await;
+        waited.is_ok_and(|governed| governed.is_some())
     }
 
     /// Records that the life cycle went on, in a heartbeat of its own; returns once it is durable.

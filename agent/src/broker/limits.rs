@@ -48,6 +48,8 @@ pub const CHILD_TIMEOUT: Duration = Duration::from_secs(30);
 pub const MAX_KNOWN_CHILDREN: usize = 1024;
 /// Different files whose refusal is recorded for one program; the rest is counted with the last. Most want one or two.
 pub const MAX_REFUSED_FILES: usize = 256;
+/// Time for new policies to govern what is recorded, before something is started by them: they are looked at each second.
+pub const GOVERN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a policy file is looked at for a change.
 pub const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 /// Largest file that is copied because its owner could change it while it runs. Installers have some hundred megabytes.

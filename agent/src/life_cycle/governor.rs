@@ -20,7 +20,7 @@ use crate::broker::policy_source::PolicySource;
 use crate::clock::Clock;
 
 /// How often policies are looked at: an administrator who switches something off waits no longer.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why nothing could be governed just now. It is tried again.
 #[derive(Debug, thiserror::Error)]

@@ -19,6 +19,7 @@ use crate::broker::ending::Ending;
 use crate::broker::environment::{Identities, environment};
 use crate::broker::family::Family;
 use crate::broker::journal;
+use crate::broker::limits::GOVERN_TIMEOUT;
 use crate::broker::order::Order;
 use crate::broker::program::{Held, Program, ProgramError};
 use crate::broker::record::{self, Settled};
@@ -39,6 +40,14 @@ impl Conversation<'_> {
         grant: Grant,
         (program, given): (&Program, &Given),
     ) -> Result<(), Refusal> {
+        // Policies that were just switched on would have it run while its record is still withheld.
+        let version = &settled.verdict.policy.policy_version;
+        let governed = self.broker.agent.wait_governed(version, GOVERN_TIMEOUT);
+        if !self.broker.runtime.block_on(governed) {
+            let words =
+                "the policies have just changed and are not in force everywhere yet: try again";
+            return Err(self.failed(settled, "policy_changed", words));
+        }
         let uid = settled.caller.peer.uid;
         let Some(running) = self.broker.running.take(uid) else {
             let words = "too many elevated programs of yours are running: end one first";

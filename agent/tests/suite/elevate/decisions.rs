@@ -352,6 +352,21 @@ fn settings_that_are_disabled_manage_nothing() {
 }
 
 #[test]
+fn settings_that_were_just_enabled_elevate_nothing_without_its_record() {
+    let Some(mut world) = World::new() else {
+        return;
+    };
+    let program = world.install("tool", Path::new(ID));
+    let disabled = with(super::world::settings(None), json!({"enabled": false}));
+    world.write_policy(disabled, Vec::new());
+    world.start();
+    world.change_policy(None, vec![rule("r1", "automatic", &program)]);
+    let output = world.ran(&User::new(""), &[&tool(&world), "-u"]);
+    assert_eq!(ran_as(&output).as_deref(), Some("0"), "{output:?}");
+    assert_eq!(world.last_of(1).start.outcome(), v1::Outcome::Elevated);
+}
+
+#[test]
 fn a_file_with_other_bytes_than_the_rules_hash_is_not_the_rules_file() {
     let Some(world) = one("automatic", json!({})) else {
         return;
