@@ -55,7 +55,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn one(args: &Args, program: &Path, rate: u64) -> anyhow::Result<()> {
     let folder = place::folder(&args.dir)?;
-    let server = Server::start(folder.path(), false).await?;
+    // Whole, because only then there is somebody to ask for metrics.
+    let server = Server::start(folder.path(), true).await?;
     let path = folder.path().join("auth.log");
     let mut log = File::create(&path)?;
     let mut agent = start(program, folder.path(), &server.grpc, &path)?;
