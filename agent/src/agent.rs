@@ -3,6 +3,7 @@
 //! Many agents may live in one process: each is a few tasks, and its disk work borrows threads of the runtime.
 
 mod canary;
+mod config;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -22,66 +23,16 @@ use crate::identity::{IdentityError, StateFolder};
 use crate::scope;
 use crate::source::Observation;
 use crate::spool::mint::Mint;
-use crate::spool::{Depth, MAX_COMMIT_OBSERVATIONS, Place, Spool, SpoolError, SpoolLimits};
+use crate::spool::{Depth, MAX_COMMIT_OBSERVATIONS, Place, Spool, SpoolError};
 use crate::uplink::address::{AddressError, CollectorAddress};
-use crate::uplink::{self, UplinkConfig, backoff};
+use crate::uplink::{self, UplinkConfig};
 
+pub use config::AgentConfig;
 use shared::Link;
 pub(crate) use shared::Shared;
 
 /// Calls that wait for the same commit: their observers wait with them, so this bounds memory and no more.
 const MAX_WAITING_CALLS: usize = 256;
-
-/// What an agent is told at its start.
-#[derive(Clone, Debug)]
-pub struct AgentConfig {
-    /// Folder of identity and spool.
-    pub state_dir: PathBuf,
-    /// Where the collector is, such as `http://127.0.0.1:8443`.
-    pub collector: String,
-    /// Time between heartbeats; `None` sends none, as for an import, which is not a device's life.
-    pub heartbeat_interval: Option<Duration>,
-    /// Limits of the spool.
-    pub spool: SpoolLimits,
-    /// Name of the device in heartbeats.
-    pub device_name: String,
-    /// The management system's id of the device, or empty.
-    pub device_id: String,
-    /// Operating system in heartbeats.
-    pub os_version: String,
-    /// The id that a simulated device has, where it must not be minted.
-    pub agent_id: Option<AgentId>,
-    /// What may leave the device.
-    pub reporting_scope: v1::ReportingScope,
-    /// Sensors in heartbeats, until [`Agent::set_sensor`] says otherwise.
-    pub sensors: Vec<v1::SensorHealth>,
-    /// Longest wait between two tries to reach the collector.
-    pub longest_wait: Duration,
-}
-
-impl AgentConfig {
-    /// The defaults of a device.
-    pub fn new(state_dir: impl Into<PathBuf>, collector: impl Into<String>) -> Self {
-        let system = rustix::system::uname();
-        Self {
-            state_dir: state_dir.into(),
-            collector: collector.into(),
-            heartbeat_interval: Some(heartbeat::DEFAULT_INTERVAL),
-            spool: SpoolLimits::default(),
-            device_name: system.nodename().to_string_lossy().into_owned(),
-            device_id: String::new(),
-            os_version: format!(
-                "{} {}",
-                system.sysname().to_string_lossy(),
-                system.release().to_string_lossy()
-            ),
-            agent_id: None,
-            reporting_scope: v1::ReportingScope::All,
-            sensors: Vec::new(),
-            longest_wait: backoff::LONGEST_WAIT,
-        }
-    }
-}
 
 /// Why an agent cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
