@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
 
 use super::fixed_path::{Found, find};
 use super::limits::{CHILD_TIMEOUT, MAX_ARGUMENTS, MAX_MESSAGE_BYTES};
@@ -31,6 +32,8 @@ const EXECUTABLE: u32 = 0o111;
 pub struct ChildAsk {
     /// Number of the process.
     pub pid: i32,
+    /// Number of the elevated program that it comes of.
+    pub program: i32,
     /// Nobody but root can change the file or the way to it.
     pub fixed: bool,
     /// Name and arguments; none where they cannot be read.
@@ -43,6 +46,7 @@ impl ChildAsk {
     pub fn encode(&self) -> Vec<u8> {
         Fields::new(ASK)
             .number(u64::from(self.pid.unsigned_abs()))
+            .number(u64::from(self.program.unsigned_abs()))
             .byte(u8::from(self.fixed))
             .byte(u8::from(self.arguments.is_some()))
             .list(self.arguments.as_deref().unwrap_or_default())
@@ -59,7 +63,8 @@ impl ChildAsk {
         if fields.byte()? != ASK {
             return Err(WireError::Value);
         }
-        let (pid, fixed, known) = (fields.small()?, fields.flag()?, fields.flag()?);
+        let (pid, program) = (fields.small()?, fields.small()?);
+        let (fixed, known) = (fields.flag()?, fields.flag()?);
         let arguments = fields.list(MAX_ARGUMENTS)?;
         fields.end()?;
         if !known && !arguments.is_empty() {
@@ -67,6 +72,7 @@ impl ChildAsk {
         }
         Ok(Self {
             pid,
+            program,
             fixed,
             arguments: known.then_some(arguments),
         })
@@ -84,6 +90,7 @@ pub fn answer(allowed: bool) -> Vec<u8> {
 
 /// The questions of a confined program, and the way to whoever decides.
 pub(super) struct Confined<'a> {
+    pub(super) program: Pid,
     pub(super) questions: Questions,
     pub(super) agent: &'a OwnedFd,
 }
@@ -134,6 +141,7 @@ impl Confined<'_> {
         }
         let ask = ChildAsk {
             pid,
+            program: self.program.as_raw_pid(),
             fixed: found.fixed,
             arguments: texts(&memory, question.arguments),
         };
@@ -238,6 +246,7 @@ mod tests {
         for arguments in [None, Some(vec![b"id".to_vec(), b"-u".to_vec()])] {
             let ask = ChildAsk {
                 pid: 17,
+                program: 16,
                 fixed: true,
                 arguments,
             };

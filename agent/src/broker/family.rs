@@ -45,6 +45,8 @@ pub(super) struct Family {
     terminal: String,
     /// Processes that became a program by a rule of its own.
     known: HashMap<Process, Grant>,
+    /// One of them may start nothing, and a process that lost its parents may come of it.
+    denies: bool,
     /// What was refused, and how often since it was recorded.
     refused: HashMap<PathBuf, (v1::Elevation, u32)>,
 }
@@ -64,6 +66,7 @@ impl Family {
             grant,
             terminal,
             known: HashMap::new(),
+            denies: false,
             refused: HashMap::new(),
         }
     }
@@ -88,7 +91,7 @@ impl Family {
         let Some(process) = process(ask.pid) else {
             return false;
         };
-        let under = self.grant_of(process);
+        let under = self.grant_of(process, ask.program);
         if under.children == ChildBehaviour::AllowAll {
             return true;
         }
@@ -129,6 +132,7 @@ impl Family {
         let recorded = self.broker.observe(vec![observation(elevation, key)]);
         let allowed = recorded.is_ok();
         if allowed {
+            self.denies |= grant.children == ChildBehaviour::DenyAll;
             self.known.insert(process, grant);
         }
         allowed
@@ -168,8 +172,9 @@ impl Family {
         }
     }
 
-    /// What the program has that this process was, or comes of.
-    fn grant_of(&self, process: Process) -> Grant {
+    /// What the program has that this process was, or comes of. Whose parents ended can no longer be said: then it may come
+    /// of the one with the least.
+    fn grant_of(&self, process: Process, program: i32) -> Grant {
         let mut at = Some(process);
         // Numbers of parents fall or end at the first process; this bounds a tree that changes while it is looked at.
         for _ in 0..MAX_KNOWN_CHILDREN {
@@ -177,9 +182,18 @@ impl Family {
             if let Some(grant) = self.known.get(&looked_at) {
                 return *grant;
             }
+            if looked_at.0 == program {
+                return self.grant;
+            }
             at = program_and_parent(looked_at.0).1.and_then(self::process);
         }
-        self.grant
+        match self.denies {
+            true => Grant {
+                children: ChildBehaviour::DenyAll,
+                ..self.grant
+            },
+            false => self.grant,
+        }
     }
 
     fn launch_of(&self, ask: &ChildAsk, under: Grant, program: &Program) -> Option<Launch> {

@@ -162,7 +162,7 @@ fn start<'a>(
     drop((error, asks, given));
     let _ = setpgid(Some(program), Some(program));
     let confined = match order.confined {
-        true => confined(&asked, agent),
+        true => confined(program, &asked, agent),
         false => None,
     };
     if let Some(confined) = &confined {
@@ -184,11 +184,12 @@ fn start<'a>(
 }
 
 /// The questions of the new process; none where it failed before it was confined, which it says itself.
-fn confined<'a>(asked: &UnixStream, agent: &'a OwnedFd) -> Option<Confined<'a>> {
+fn confined<'a>(program: Pid, asked: &UnixStream, agent: &'a OwnedFd) -> Option<Confined<'a>> {
     let mut inbox = Inbox::default();
     inbox.wait(asked, None).ok()?;
     let questions = inbox.descriptors(1).ok()?.pop()?;
     Some(Confined {
+        program,
         questions: Questions::of(questions),
         agent,
     })

@@ -170,6 +170,30 @@ fn a_childs_own_rule_says_what_its_children_may() {
 }
 
 #[test]
+fn a_process_whose_parents_ended_may_start_no_more_than_the_least_of_them() {
+    let rules = |world: &World| {
+        let orphan = "(while read -r id name state parent rest </proc/self/stat && [ $parent = $$ ]; do :; done; \
+                      whoami; echo code=$?) &";
+        let tight = world.script("tight", orphan);
+        vec![
+            with(
+                rule("tight", "automatic", &tight),
+                json!({"child_behaviour": "deny_all"}),
+            ),
+            rule("whoami", "automatic", Path::new("/usr/bin/whoami")),
+        ]
+    };
+    let Some(device) = Confined::new("require_rule", rules) else {
+        return;
+    };
+    let script = format!(
+        "echo \"$({})\"; whoami",
+        device.world.path("bin/tight").display()
+    );
+    assert_eq!(device.says(&script), "code=126\nroot");
+}
+
+#[test]
 fn deny_rules_argument_lists_and_rules_that_ask_hold_for_children() {
     let rules = |world: &World| {
         let listed = world.install("listed", Path::new("/usr/bin/id"));

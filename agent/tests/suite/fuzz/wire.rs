@@ -78,6 +78,7 @@ fn readers() -> Vec<(&'static str, Read, Vec<Vec<u8>>)> {
     };
     let child = ChildAsk {
         pid: 17,
+        program: 16,
         fixed: true,
         arguments: Some(vec![b"id".to_vec()]),
     };
