@@ -103,7 +103,7 @@ pub enum LogLevel {
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Deliver what waits and say every minute that this device lives, until Ctrl-C or SIGTERM.
+    /// Watch this device, deliver what was recorded and answer `elevate`, until Ctrl-C or SIGTERM.
     Run(RunArgs),
     /// Say who this agent is, whether it runs, how its sensors are and what waits to be delivered.
     Status(StatusArgs),

@@ -55,9 +55,7 @@ impl Canary {
             }
         }
     }
-}
 
-impl Canary {
     /// While it runs, others can read the token from the list of processes. They are not root, and what they run is
     /// reported as what it is.
     fn is_in(&self, elevation: &v1::Elevation) -> bool {
