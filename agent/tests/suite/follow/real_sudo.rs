@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -40,15 +39,19 @@ impl Drop for Account {
 }
 
 /// A follower in a process of its own, killed when the value goes.
-struct Running(Child);
+struct Running {
+    process: Child,
+    /// Where it says what it does, behind what others before it said.
+    told: PathBuf,
+    told_before: usize,
+}
 
 impl Running {
     fn start(folder: &Path, collector: &str) -> Self {
-        let told = File::options()
-            .append(true)
-            .create(true)
-            .open(folder.join("told"))
-            .expect("a file");
+        let path = folder.join("told");
+        let told = File::options().append(true).create(true).open(&path);
+        let told = told.expect("a file");
+        let told_before = fs::read(&path).expect("it is there").len();
         let child = Command::new(env!("CARGO_BIN_EXE_epm-agent"))
             .args(["follow", "--log-level", "warn", "--collector", collector])
             .arg("--state")
@@ -58,14 +61,33 @@ impl Running {
             .stdout(told.try_clone().expect("it can be cloned"))
             .stderr(told)
             .spawn();
-        Self(child.expect("it starts"))
+        Self {
+            process: child.expect("it starts"),
+            told: path,
+            told_before,
+        }
+    }
+
+    /// Asks it to end, once it has begun: one that has not yet turned to signals is ended by any.
+    fn terminate(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let begun =
+            |told: Vec<u8>| String::from_utf8_lossy(&told[self.told_before..]).contains("follows;");
+        while !fs::read(&self.told).is_ok_and(begun) {
+            assert!(Instant::now() < deadline, "it does not begin");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(sent.is_ok_and(|sent| sent.success()));
+        self.process.wait().expect("it ends")
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -254,12 +276,8 @@ async fn a_real_sudo_is_followed_through_a_hundred_rotations_and_many_kills() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    let id = follower.0.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &id]).status();
-    assert!(sent.is_ok_and(|sent| sent.success()));
-    let ended = follower.0.wait().expect("it ends");
-    let mut told = String::new();
-    let _ = File::open(folder.path().join("told")).map(|mut file| file.read_to_string(&mut told));
+    let ended = follower.terminate();
+    let told = fs::read_to_string(&follower.told).expect("it can be read");
     println!("{kills} kills, {ROTATIONS} rotations, {elevated} elevated, {denied} denied");
     assert_eq!(
         lines_with(&log, " run-"),
