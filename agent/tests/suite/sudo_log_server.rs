@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::Peer;
+use crate::peer::{Peer, State};
 use crate::real_sudo::{CALLER, Sudo};
 
 /// sudo 1.9.13 tells a log server of exits only where it logs input or output too.
@@ -190,15 +190,32 @@ async fn commands_that_a_command_starts_are_reported_too() {
     )) else {
         return;
     };
-    blocking(move || sudo.must("sudo -n sh -c '/usr/bin/id -u; /usr/bin/uname; /usr/bin/true'"))
-        .await;
+    // sudo ends with its command and drops what it has not told by then, so the command waits for the test, for a while.
+    let told = sudo.folder().join("told");
+    let script = format!(
+        "sudo -n sh -c '/usr/bin/id -u; /usr/bin/uname; /usr/bin/true; \
+         while [ ! -e {} ] && [ $((turns += 1)) -lt 20000000 ]; do :; done'",
+        told.display()
+    );
+    let running = tokio::spawn(blocking(move || sudo.must(&script)));
+    let all = |state: &State| (elevations(&state.bodies()).len() >= 4).then_some(());
+    server.peer.until(all).await;
+    fs::write(told, "").expect("it can be written");
+    running.await.expect("it ran");
     let bodies = server.finish().await;
     let paths: Vec<_> = elevations(&bodies)
         .iter()
         .map(|seen| seen.file.as_ref().expect("a file").path.clone())
         .collect();
-    // sudo may end before it has told of the last one.
-    assert_eq!(paths[..3], ["/usr/bin/sh", "/usr/bin/id", "/usr/bin/uname"]);
+    assert_eq!(
+        paths,
+        [
+            "/usr/bin/sh",
+            "/usr/bin/id",
+            "/usr/bin/uname",
+            "/usr/bin/true"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
