@@ -15,7 +15,6 @@ mod intune;
 mod life_cycle;
 mod peer;
 mod policy_store;
-mod real_sudo;
 mod reference;
 mod running;
 mod spool;

@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use epm_proto::v1::{self, SensorKind, SensorState, record::Body};
+use epm_test_components::{Sudo, quiet_address};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::{Peer, State};
-use crate::real_sudo::Sudo;
-use crate::sudo_log_server::quiet_address;
 
 /// Far more than anything takes that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);

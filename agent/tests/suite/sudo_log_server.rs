@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use epm_agent::sudo_log_server::{self, Counts, ServerError, Tls, Transport};
 use epm_agent::{Agent, AgentConfig};
 use epm_proto::v1::{self, record::Body};
+use epm_test_components::{Sudo, quiet_address};
 use prost::Message as _;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -20,8 +21,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::{Peer, State};
-use crate::real_sudo::{CALLER, Sudo};
 
+const CALLER: &str = Sudo::CALLER;
 /// sudo 1.9.13 tells a log server of exits only where it logs input or output too.
 const WITH_EXITS: &str = "Defaults log_stdin";
 /// Runs of the long test; `.ci/run` asks for ten thousand.
@@ -86,16 +87,6 @@ impl Server {
         self.agent.stop().await.expect("it stops");
         self.peer.state().bodies()
     }
-}
-
-/// An address below the ports that the system gives out, so that nobody takes it while the server is down.
-pub(crate) fn quiet_address() -> SocketAddr {
-    // No two tests of this process get the same one.
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + (std::process::id() % 10_000) as u16;
-    let mut ports = (first..32_000).map(|_| first + GIVEN.fetch_add(1, Ordering::Relaxed));
-    let free = ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    SocketAddr::from(([127, 0, 0, 1], free.expect("a port is free")))
 }
 
 fn sudoers(server: &str, more: &str) -> String {

@@ -8,12 +8,14 @@
 mod broker;
 mod certificates;
 mod postgres;
+mod sudo;
 
 use std::io::Write as _;
 
 pub use broker::{Broker, ForeignRecord, Secured};
 pub use certificates::{Authority, Identity};
 pub use postgres::Postgres;
+pub use sudo::{Sudo, quiet_address};
 
 /// Set to 1 where a missing program is a failure.
 const REQUIRED: &str = "EPM_REQUIRE_COMPONENTS";

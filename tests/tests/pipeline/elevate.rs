@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use epm_test_components::or_missing;
 use serde_json::{Value, json};
 
-use crate::programs::{Running, free_port, must, program, wait_for_port};
+use crate::programs::{Running, free_port, must, program, wait_for_port, wait_until_delivered};
 
 /// The user `nobody` of every Debian.
 const NOBODY: &str = "65534";
@@ -165,7 +165,8 @@ fn what_a_user_ran_as_root_and_what_was_refused_is_what_the_report_says() {
         );
         assert_eq!(String::from_utf8_lossy(&output.stdout), printed, "{row}");
     }
-    assert_eq!(agent.terminate(), Some(0), "it delivers what it has");
+    wait_until_delivered(&state);
+    assert_eq!(agent.terminate(), Some(0));
     assert_eq!(server.terminate(), Some(0), "it folds what it has");
 
     let report = [

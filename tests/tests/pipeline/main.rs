@@ -19,5 +19,6 @@ mod kill;
 mod log;
 mod programs;
 mod server;
+mod sudo;
 mod sudo_runs;
 mod tidy;

@@ -99,3 +99,17 @@ pub(crate) fn wait_for_port(port: u16) {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Waits until the running agent whose state is in `state` has nothing left to deliver.
+pub(crate) fn wait_until_delivered(state: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = must("epm-agent", &["status", "--state", state, "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&status).expect("status is JSON");
+        if status["running"] == true && status["waiting_records"] == 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it is not delivered: {status:#}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
