@@ -32,13 +32,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use epm_policy::DeviceId;
 use epm_policy::bundle::TrustedKeys;
 use epm_proto::v1;
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_us;
@@ -110,16 +112,23 @@ pub struct Broker {
     running: Arc<Seats>,
     /// Bytes of copied programs.
     held: Arc<Seats>,
+    /// What waits for the end of a program.
+    watching: Mutex<JoinSet<()>>,
+    stop: CancellationToken,
     runtime: Handle,
 }
 
 impl Broker {
-    /// Listens, and takes up elevations that an agent before this one left open. Within a tokio runtime.
+    /// Listens until `stop`, and takes up elevations that an agent before this one left open. Within a tokio runtime.
     ///
     /// # Errors
     ///
     /// Where the socket or the journal cannot be made.
-    pub fn open(config: BrokerConfig, agent: Arc<Agent>) -> io::Result<Arc<Self>> {
+    pub fn open(
+        config: BrokerConfig,
+        agent: Arc<Agent>,
+        stop: CancellationToken,
+    ) -> io::Result<Arc<Self>> {
         let journal = Journal::open(&config.state)?;
         let broker = Arc::new(Self {
             listener: listen(&config.socket)?,
@@ -144,15 +153,17 @@ impl Broker {
             asking: Seats::new(MAX_ASKING, MAX_ASKING_PER_USER),
             running: Seats::new(MAX_RUNNING, MAX_RUNNING_PER_USER),
             held: Seats::new(MAX_HELD_BYTES, MAX_HELD_BYTES_PER_USER),
+            watching: Mutex::default(),
+            stop,
             runtime: Handle::current(),
         });
         broker.take_up_what_was_left()?;
         Ok(broker)
     }
 
-    /// Serves until `stop`. What runs goes on running.
-    pub async fn serve(self: Arc<Self>, stop: CancellationToken) {
-        let following = tokio::spawn(Arc::clone(&self).follow_policies(stop.clone()));
+    /// Serves until it is to stop, and records what has ended by then. What runs goes on running.
+    pub async fn serve(self: Arc<Self>) {
+        let following = tokio::spawn(Arc::clone(&self).follow_policies());
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
@@ -163,11 +174,16 @@ impl Broker {
                         tokio::time::sleep(POLICY_INTERVAL).await;
                     }
                 },
-                () = stop.cancelled() => break,
+                () = self.stop.cancelled() => break,
             }
         }
         let _ = std::fs::remove_file(&self.socket);
         let _ = following.await;
+        let mut watching = {
+            let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *watching)
+        };
+        while watching.join_next().await.is_some() {}
     }
 
     /// A thread for whoever asks, where there is room.
@@ -200,7 +216,8 @@ impl Broker {
         self.runtime.block_on(self.agent.observe(observations))
     }
 
-    /// Records the end of an elevation when the process that stands over it is gone.
+    /// Records the end of an elevation when the process that stands over it is gone. When the agent is to stop, an end that is
+    /// there already is recorded; others are for the agent after this one.
     fn watch(self: &Arc<Self>, watch: UnixStream, watched: Watched) {
         let Watched {
             journal: path,
@@ -209,8 +226,8 @@ impl Broker {
             mut family,
         } = watched;
         let broker = Arc::clone(self);
-        self.runtime.spawn(async move {
-            if let Err(error) = listened(watch, &mut family).await {
+        let work = async move {
+            if let Err(error) = listened(watch, &mut family, &broker.stop).await {
                 tracing::error!(%error, "an elevation cannot be watched; its end is recorded at the next start");
                 return;
             }
@@ -221,10 +238,17 @@ impl Broker {
             steps::reached(steps::Step::Ended);
             broker.conclude(path, began).await;
             drop(seats);
-        });
+        };
+        self.keep_watching(work);
     }
 
-    /// Records the end that a journal file tells. Waits where somebody still stands over the program.
+    fn keep_watching(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+        while watching.try_join_next().is_some() {}
+        watching.spawn_on(work, &self.runtime);
+    }
+
+    /// Records the end that a journal file tells. Waits while the program runs, unless the agent is to stop.
     async fn conclude(self: &Arc<Self>, path: PathBuf, began: Began) {
         loop {
             let (from, journal) = (path.clone(), self.journal.clone());
@@ -239,8 +263,10 @@ impl Broker {
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::time::sleep(POLICY_INTERVAL).await;
-                    continue;
+                    if self.goes_on_after(POLICY_INTERVAL).await {
+                        continue;
+                    }
+                    return;
                 }
                 Err(error) => {
                     tracing::error!(%error, "an elevation's journal cannot be read");
@@ -261,10 +287,18 @@ impl Broker {
                 Err(AgentError::Stopped) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the end of an elevation is not recorded yet");
-                    tokio::time::sleep(POLICY_INTERVAL).await;
+                    if !self.goes_on_after(POLICY_INTERVAL).await {
+                        return;
+                    }
                 }
             }
         }
+    }
+
+    /// Waits; false where the agent is to stop.
+    async fn goes_on_after(&self, wait: Duration) -> bool {
+        let stopped = self.stop.run_until_cancelled(tokio::time::sleep(wait));
+        stopped.await.is_some()
     }
 
     /// For the heartbeats, and for whoever looks at the agent.
@@ -295,13 +329,12 @@ impl Broker {
                 continue;
             }
             let broker = Arc::clone(self);
-            self.runtime
-                .spawn(async move { broker.conclude(path, Began::Unknown).await });
+            self.keep_watching(async move { broker.conclude(path, Began::Unknown).await });
         }
         Ok(())
     }
 
-    async fn follow_policies(self: Arc<Self>, stop: CancellationToken) {
+    async fn follow_policies(self: Arc<Self>) {
         // Why newer policies are not in force.
         let mut stale = None;
         let mut timer = tokio::time::interval(POLICY_INTERVAL);
@@ -309,7 +342,7 @@ impl Broker {
         loop {
             tokio::select! {
                 _ = timer.tick() => {}
-                () = stop.cancelled() => return,
+                () = self.stop.cancelled() => return,
             }
             let broker = Arc::clone(&self);
             let refreshed = tokio::task::spawn_blocking(move || broker.policies.refresh()).await;
@@ -340,13 +373,20 @@ struct Watched {
     family: Option<Family>,
 }
 
-/// Answers the process that stands over a program, until it is gone. It asks one question at a time.
-async fn listened(watch: UnixStream, family: &mut Option<Family>) -> io::Result<()> {
+/// Answers the process that stands over a program, until it is gone or the agent is to stop. It asks one question at a time.
+async fn listened(
+    watch: UnixStream,
+    family: &mut Option<Family>,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     watch.set_nonblocking(true)?;
     let asking = Arc::new(watch.try_clone()?);
     let watch = tokio::net::UnixStream::from_std(watch)?;
     loop {
-        watch.readable().await?;
+        let Some(readable) = stop.run_until_cancelled(watch.readable()).await else {
+            return Ok(());
+        };
+        readable?;
         // Waits anew from here on: what is readable now is read below, whole.
         let seen = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = watch.try_io(tokio::io::Interest::READABLE, seen);

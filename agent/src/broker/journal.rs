@@ -6,7 +6,7 @@
 //! a power cut. The rest need not be: after a power cut the end of a program was not seen, and that is what is recorded.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,40 +115,33 @@ impl Journal {
         entries.map(|entry| Ok(entry?.path())).collect()
     }
 
-    /// What a journal file says, unless somebody still stands over the program.
+    /// What a journal file says, unless the program still runs. An end that is written counts at once: whoever stood over
+    /// the program wrote it and may hold the file for a moment longer.
     ///
     /// # Errors
     ///
     /// Where the file cannot be read; `WouldBlock` where the program still runs.
     pub fn read(&self, path: &Path) -> io::Result<Option<Entry>> {
         let mut file = File::open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => return Err(error),
+        let mut written = Written::read(&mut file)?;
+        if written.as_ref().is_none_or(|it| it.ending.is_none()) {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // What was written before the lock was free.
+            written = Written::read(&mut file)?;
         }
-        let mut bytes = Vec::new();
-        (&mut file)
-            .take(2 * MAX_MESSAGE_BYTES as u64)
-            .read_to_end(&mut bytes)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let key = Uuid::parse_str(&name).ok().map(SourceKey::from);
-        let mut inbox = Inbox::of(bytes);
-        // What follows the last whole message is torn.
-        let mut next = || inbox.next_message().ok().flatten();
-        let start = next().and_then(|message| Start::decode(&message).ok());
-        let (Some(key), Some(start)) = (key, start) else {
+        let (Some(key), Some(written)) = (key, written) else {
             return Ok(None);
         };
-        let (mut started, mut ending) = (false, None);
-        while let Some(message) = next() {
-            started |= message == [STARTING];
-            ending = ending.or(Ending::decode(&message).ok());
-        }
-        if !started && start.boot == self.boot {
-            // The agent went down between the record and the start.
-            ending = ending.or(Some((Ending::NotStarted(libc::ECANCELED), Duration::ZERO)));
-        }
+        let Written { start, started, .. } = written;
+        // The agent went down between the record and the start.
+        let never = (!started && start.boot == self.boot)
+            .then_some((Ending::NotStarted(libc::ECANCELED), Duration::ZERO));
         Ok(Some(Entry {
             path: path.to_owned(),
             key,
@@ -156,7 +149,7 @@ impl Journal {
                 source_key: Some(key),
                 ..start.observation
             },
-            ending,
+            ending: written.ending.or(never),
         }))
     }
 }
@@ -187,6 +180,38 @@ impl Entry {
     /// Where the file cannot be removed.
     pub fn forget(&self) -> io::Result<()> {
         std::fs::remove_file(&self.path)
+    }
+}
+
+/// What a journal file holds.
+struct Written {
+    start: Start,
+    started: bool,
+    ending: Option<(Ending, Duration)>,
+}
+
+impl Written {
+    /// From the beginning of the file; none where not even the start is whole. What follows the last whole message is torn.
+    fn read(file: &mut File) -> io::Result<Option<Self>> {
+        file.rewind()?;
+        let mut bytes = Vec::new();
+        file.take(2 * MAX_MESSAGE_BYTES as u64)
+            .read_to_end(&mut bytes)?;
+        let mut inbox = Inbox::of(bytes);
+        let mut next = || inbox.next_message().ok().flatten();
+        let Some(start) = next().and_then(|message| Start::decode(&message).ok()) else {
+            return Ok(None);
+        };
+        let (mut started, mut ending) = (false, None);
+        while let Some(message) = next() {
+            started |= message == [STARTING];
+            ending = ending.or(Ending::decode(&message).ok());
+        }
+        Ok(Some(Self {
+            start,
+            started,
+            ending,
+        }))
     }
 }
 
@@ -261,6 +286,21 @@ mod tests {
         assert_eq!(entry.ending, Some((Ending::Exited(3), ran)));
         entry.forget().expect("it can be removed");
         assert!(journal.open_entries().expect("it can be read").is_empty());
+    }
+
+    #[test]
+    fn an_end_that_is_written_counts_while_the_file_is_still_held() {
+        let state = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(state.path()).expect("it opens");
+        let (_, path, file) = begun(&journal);
+        starting(&file).expect("it can be written");
+        let running = journal.read(&path).expect_err("the file is locked");
+        assert_eq!(running.kind(), io::ErrorKind::WouldBlock);
+        let ran = Duration::from_millis(5);
+        ended(&file, Ending::Exited(3), ran).expect("it can be written");
+        let entry = journal.read(&path).expect("it can be read").expect("whole");
+        assert_eq!(entry.ending, Some((Ending::Exited(3), ran)));
+        drop(file);
     }
 
     #[test]

@@ -112,11 +112,11 @@ async fn started(
         parts.spawn(logs.run(Arc::clone(agent), state.to_owned(), stop.clone()));
     }
     if let Some(config) = broker {
-        let broker = Broker::open(config, Arc::clone(agent)).map_err(|error| {
+        let broker = Broker::open(config, Arc::clone(agent), stop.clone()).map_err(|error| {
             let what = format!("cannot listen for elevate at {}", args.socket.display());
             Failure::because(&what, &error)
         })?;
-        parts.spawn(broker.serve(stop.clone()));
+        parts.spawn(broker.serve());
     }
     Ok(parts)
 }

@@ -77,16 +77,6 @@ impl Conversation<'_> {
             Ok(()) => Began::Recorded,
             Err(_) => Began::Unknown,
         };
-        let started = recorded.map_err(|error| said(&error)).and_then(|()| {
-            let descriptors = self.descriptors(given, &held, &journal, &watch.1);
-            let ordered = self.broker.spawner.order(&order, &descriptors);
-            ordered.map_err(|error| said(&error))
-        });
-        reached(Step::Ordered);
-        if started.is_err() {
-            let _ = journal::ended(&journal, Ending::NotStarted(libc::EIO), Duration::ZERO);
-        }
-        drop((journal, watch.1));
         let family = (grant.children != ChildBehaviour::AllowAll).then(|| {
             let (broker, caller) = (Arc::clone(self.broker), Arc::clone(caller));
             let begun = (grant, settled.terminal.to_owned());
@@ -98,7 +88,18 @@ impl Conversation<'_> {
             seats: [running, copied],
             family,
         };
+        // Before the start, so that whoever heard of a program's end finds it watched.
         self.broker.watch(watch.0, watched);
+        let started = recorded.map_err(|error| said(&error)).and_then(|()| {
+            let descriptors = self.descriptors(given, &held, &journal, &watch.1);
+            let ordered = self.broker.spawner.order(&order, &descriptors);
+            ordered.map_err(|error| said(&error))
+        });
+        reached(Step::Ordered);
+        if started.is_err() {
+            let _ = journal::ended(&journal, Ending::NotStarted(libc::EIO), Duration::ZERO);
+        }
+        drop((journal, watch.1));
         started
     }
 
