@@ -7,6 +7,7 @@
 mod access;
 mod aggregate;
 mod chain;
+mod devices;
 mod error;
 mod event;
 mod feed;
@@ -22,10 +23,17 @@ pub use access::{
 };
 pub use aggregate::{Aggregate, CommandError, Outcome};
 pub use chain::{Break, Head, Verification};
+pub use devices::{
+    Admission, AdmissionRefusal, CloneSign, Device, DeviceCommand, DeviceEvent, DeviceRefusal,
+    DeviceRow, DeviceState, Enrolment, IssuedCertificate, KnownDevice, Renewal, RevocationReason,
+    Serial,
+};
+/// Digests, as policies and devices have them.
+pub use epm_policy::Sha256;
 pub use error::{Advice, StoreError};
 pub use event::{Actor, NewEvent, RecordedEvent, Sequence, StreamId, TimeUs, Version};
 pub use feed::Feed;
-pub use projection::Difference;
+pub use projection::{Difference, ProjectedRow};
 pub use requests::{
     ElevationRequest, ExpiryReason, FileAsked, REQUEST_LIFE_S, RequestCommand, RequestEvent,
     RequestRefusal, RequestRow, Reviewer, Submission, Terms,

@@ -6,23 +6,76 @@ use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use crate::aggregate::Aggregate as _;
+use crate::devices::{self, Device, DeviceRow};
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, Sequence};
-use crate::requests::{ElevationRequest, RequestRow, rows};
+use crate::requests::{self, ElevationRequest, RequestRow};
 use crate::store::ControlStore;
 
 /// Events folded at a time when everything is folded again.
 const STEP: u32 = 1_000;
 
+/// A row of a table that events make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProjectedRow {
+    /// Of `elevation_requests`.
+    Request(RequestRow),
+    /// Of `devices`.
+    Device(DeviceRow),
+}
+
 /// A row that is not what the events say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Which request.
+    /// Which request or device.
     pub id: Uuid,
-    /// What the events say; nothing where they know no such request.
-    pub folded: Option<RequestRow>,
+    /// What the events say; nothing where they know no such thing.
+    pub folded: Option<ProjectedRow>,
     /// What the table says; nothing where it has no such row.
-    pub stored: Option<RequestRow>,
+    pub stored: Option<ProjectedRow>,
+}
+
+/// Rows by the kind of their streams, and their ids.
+type Rows = BTreeMap<(String, Uuid), ProjectedRow>;
+
+impl ProjectedRow {
+    fn key(&self) -> (String, Uuid) {
+        match self {
+            Self::Request(row) => (ElevationRequest::KIND.to_owned(), row.id),
+            Self::Device(row) => (Device::KIND.to_owned(), row.id),
+        }
+    }
+
+    /// The row after `event`; none where its stream makes none, or none yet.
+    fn after(before: Option<Self>, event: &RecordedEvent) -> Result<Option<Self>, StoreError> {
+        match (event.stream.kind.as_str(), before) {
+            (ElevationRequest::KIND, Some(Self::Request(before))) => {
+                RequestRow::after(Some(before), event).map(|row| Some(Self::Request(row)))
+            }
+            (ElevationRequest::KIND, _) => {
+                RequestRow::after(None, event).map(|row| Some(Self::Request(row)))
+            }
+            (Device::KIND, Some(Self::Device(before))) => {
+                DeviceRow::after(Some(before), event).map(|row| row.map(Self::Device))
+            }
+            (Device::KIND, _) => DeviceRow::after(None, event).map(|row| row.map(Self::Device)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn get(
+        connection: &mut AnyConnection,
+        kind: &str,
+        id: Uuid,
+    ) -> Result<Option<Self>, StoreError> {
+        Ok(match kind {
+            ElevationRequest::KIND => requests::rows::get(connection, id)
+                .await?
+                .map(Self::Request),
+            Device::KIND => devices::rows::get(connection, id).await?.map(Self::Device),
+            _ => None,
+        })
+    }
 }
 
 /// Brings the projections up to `event`.
@@ -30,12 +83,12 @@ pub(crate) async fn project(
     connection: &mut AnyConnection,
     event: &RecordedEvent,
 ) -> Result<(), StoreError> {
-    if event.stream.kind != ElevationRequest::KIND {
-        return Ok(());
+    let before = ProjectedRow::get(connection, &event.stream.kind, event.stream.id).await?;
+    match ProjectedRow::after(before, event)? {
+        Some(ProjectedRow::Request(row)) => requests::rows::put(connection, &row).await,
+        Some(ProjectedRow::Device(row)) => devices::rows::put(connection, &row).await,
+        None => Ok(()),
     }
-    let before = rows::get(connection, event.stream.id).await?;
-    let after = RequestRow::after(before, event)?;
-    rows::put(connection, &after).await
 }
 
 impl ControlStore {
@@ -46,36 +99,46 @@ impl ControlStore {
     ///
     /// The database's, and [`StoreError::Unreadable`].
     pub async fn compare_projections(&self) -> Result<Vec<Difference>, StoreError> {
-        let mut folded = BTreeMap::<Uuid, RequestRow>::new();
-        let mut after = Sequence(0);
-        loop {
-            let events = self.read_after(after, STEP).await?;
-            let Some(last) = events.last() else { break };
-            after = last.sequence;
-            for event in &events {
-                if event.stream.kind == ElevationRequest::KIND {
-                    let before = folded.remove(&event.stream.id);
-                    folded.insert(event.stream.id, RequestRow::after(before, event)?);
-                }
-            }
-        }
+        let mut folded = self.fold_all().await?;
+        let requests = requests::rows::all(self.reader()).await?;
+        let devices = devices::rows::all(self.reader()).await?;
+        let requests = requests.into_iter().map(ProjectedRow::Request);
+        let devices = devices.into_iter().map(ProjectedRow::Device);
         let mut differences = Vec::new();
-        for stored in rows::all(self.reader()).await? {
-            let folded = folded.remove(&stored.id);
+        for stored in requests.chain(devices) {
+            let key = stored.key();
+            let folded = folded.remove(&key);
             if folded.as_ref() != Some(&stored) {
                 differences.push(Difference {
-                    id: stored.id,
+                    id: key.1,
                     folded,
                     stored: Some(stored),
                 });
             }
         }
-        differences.extend(folded.into_iter().map(|(id, row)| Difference {
+        differences.extend(folded.into_iter().map(|((_, id), row)| Difference {
             id,
             folded: Some(row),
             stored: None,
         }));
         Ok(differences)
+    }
+
+    async fn fold_all(&self) -> Result<Rows, StoreError> {
+        let mut folded = Rows::new();
+        let mut after = Sequence(0);
+        loop {
+            let events = self.read_after(after, STEP).await?;
+            let Some(last) = events.last() else {
+                return Ok(folded);
+            };
+            after = last.sequence;
+            for event in &events {
+                let key = (event.stream.kind.clone(), event.stream.id);
+                let row = ProjectedRow::after(folded.remove(&key), event)?;
+                folded.extend(row.map(|row| (key, row)));
+            }
+        }
     }
 
     /// Deletes the projections and folds them anew, in one transaction, while appends wait.
@@ -91,7 +154,8 @@ impl ControlStore {
             .await
             .map_err(&failed)?;
         let head = self.lock_head(&mut transaction).await?;
-        rows::delete_all(&mut transaction).await?;
+        requests::rows::delete_all(&mut transaction).await?;
+        devices::rows::delete_all(&mut transaction).await?;
         let mut after = Sequence(0);
         while after < head.sequence {
             let events = self.read_after(after, STEP).await?;

@@ -7,8 +7,9 @@ use crate::store::Engine;
 
 /// What leads from each version to the next: `STEPS[0]` makes version 1. Types that the engines spell differently stand
 /// in braces.
-const STEPS: [&[&str]; 1] = [&[
-    "CREATE TABLE events (
+const STEPS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE events (
         sequence {integer} PRIMARY KEY,
         kind TEXT NOT NULL,
         id TEXT NOT NULL,
@@ -20,13 +21,13 @@ const STEPS: [&[&str]; 1] = [&[
         hash {bytes} NOT NULL,
         UNIQUE (kind, id, version)
     ) {strict}",
-    // One row, whose lock puts all appends in one order: a sequence is visible only after all before it.
-    "CREATE TABLE head (
+        // One row, whose lock puts all appends in one order: a sequence is visible only after all before it.
+        "CREATE TABLE head (
         one {integer} PRIMARY KEY CHECK (one = 1),
         sequence {integer} NOT NULL,
         hash {bytes} NOT NULL
     ) {strict}",
-    "CREATE TABLE elevation_requests (
+        "CREATE TABLE elevation_requests (
         id TEXT PRIMARY KEY,
         version {integer} NOT NULL,
         state TEXT NOT NULL,
@@ -36,9 +37,24 @@ const STEPS: [&[&str]; 1] = [&[
         submitted_us {integer} NOT NULL,
         due_us {integer} NOT NULL
     ) {strict}",
-    // What a reviewer sees, and what the clock has to look at.
-    "CREATE INDEX elevation_requests_by_state ON elevation_requests (state, due_us)",
-]];
+        // What a reviewer sees, and what the clock has to look at.
+        "CREATE INDEX elevation_requests_by_state ON elevation_requests (state, due_us)",
+    ],
+    &[
+        "CREATE TABLE devices (
+        id TEXT PRIMARY KEY,
+        version {integer} NOT NULL,
+        state TEXT NOT NULL,
+        key_sha256 TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        certificates TEXT NOT NULL,
+        enrolled_us {integer} NOT NULL,
+        clone_us {integer}
+    ) {strict}",
+        // A key that enrols again is the same device.
+        "CREATE INDEX devices_by_key ON devices (key_sha256)",
+    ],
+];
 
 /// The newest schema that this program knows.
 pub(crate) const KNOWN: i64 = STEPS.len() as i64;

@@ -7,6 +7,7 @@
 mod access;
 mod appending;
 mod chain;
+mod devices;
 mod feeds;
 mod kill;
 mod opening;
@@ -46,6 +47,7 @@ on_both_engines!(
     chain::a_missing_event_is_found,
     chain::a_head_that_was_moved_is_found,
     chain::a_chain_that_was_written_anew_is_found_by_a_head_kept_elsewhere,
+    devices::the_row_of_a_device_is_what_its_events_say,
     feeds::another_pool_sees_each_change_within_a_second,
     feeds::a_feed_misses_nothing_while_many_write,
     feeds::a_follower_that_has_seen_more_than_there_is_is_told,

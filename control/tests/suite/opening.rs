@@ -12,6 +12,10 @@ pub(crate) async fn a_newer_schema_is_refused_and_left_alone(place: &Place) {
         .unwrap();
     store.close().await;
     let mut raw = place.raw().await;
+    let known: i64 = sqlx::query_scalar("SELECT version FROM schema_version")
+        .fetch_one(&mut raw)
+        .await
+        .unwrap();
     sqlx::query("UPDATE schema_version SET version = 99")
         .execute(&mut raw)
         .await
@@ -28,7 +32,8 @@ pub(crate) async fn a_newer_schema_is_refused_and_left_alone(place: &Place) {
         .await
         .unwrap();
     assert_eq!(version, 99);
-    sqlx::query("UPDATE schema_version SET version = 1")
+    sqlx::query("UPDATE schema_version SET version = $1")
+        .bind(known)
         .execute(&mut raw)
         .await
         .unwrap();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use epm_control::{
-    Actor, EnrolmentEvent, NewEvent, RequestEvent, Sequence, StreamId, TimeUs, Verification,
-    Version,
+    Actor, DeviceEvent, EnrolmentEvent, NewEvent, RequestEvent, Sequence, StreamId, TimeUs,
+    Verification, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::place::{NOW, Place, actor, changed, id, stream};
 
+const DEVICES: &str = include_str!("released/device.jsonl");
 const REQUESTS: &str = include_str!("released/elevation_request.jsonl");
 const TOKENS: &str = include_str!("released/enrolment_token.jsonl");
 
@@ -48,6 +49,7 @@ fn every_released_event_is_read_and_every_event_is_there() {
         read_all::<EnrolmentEvent>(TOKENS),
         known::<EnrolmentEvent>()
     );
+    assert_eq!(read_all::<DeviceEvent>(DEVICES), known::<DeviceEvent>());
     assert_eq!(known::<RequestEvent>().len(), 9);
 }
 
