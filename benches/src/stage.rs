@@ -51,6 +51,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         stages.spawn(async move { anyhow::Ok(processor.await?) });
         let config = epm_query_api::Config {
             tables: tables.display().to_string(),
+            control: None,
         };
         let query = epm_query_api::run(config, http, Arc::clone(&registry), stop.clone());
         stages.spawn(async move { anyhow::Ok(query.await?) });

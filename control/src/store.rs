@@ -6,6 +6,7 @@
 mod engine;
 mod rows;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::{AnyConnection, AnyPool};
@@ -35,6 +36,21 @@ pub struct ControlStore {
 }
 
 impl ControlStore {
+    /// The address of the store in a file, for [`ControlStore::open`]. The path must be absolute and UTF-8.
+    #[must_use]
+    pub fn address_of_file(path: &Path) -> String {
+        engine::address_of_file(path)
+    }
+
+    /// What is wrong with an address; nothing where it can be tried.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Address`].
+    pub fn check_address(address: &str) -> Result<(), StoreError> {
+        Engine::of(address).map(drop)
+    }
+
     /// Opens the store at `sqlite://path` or `postgres://user@host/database`, and makes or renews its tables. A file that
     /// does not exist is made, readable by its owner only.
     ///

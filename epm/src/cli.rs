@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use epm_agent::sources::simulated::MAX_DEVICES;
 
+use crate::control::ControlPlace;
 use crate::event_log::LogPlace;
 
 const QUICK_START: &str = "\
@@ -55,8 +56,8 @@ pub enum Command {
     QueryApi(QueryApiArgs),
     /// Print a report
     Report(ReportArgs),
-    /// Fold the event log again and compare with the tables
-    Verify(StoresArgs),
+    /// Fold the event log again and compare with the tables; check the hash chains
+    Verify(VerifyArgs),
     /// Replace the tables by a new fold of the event log
     Rebuild(StoresArgs),
 }
@@ -108,6 +109,9 @@ pub struct ServeArgs {
     /// Event log elsewhere than in the data folder: kafka://BROKER:9092/TOPIC?OPTION=VALUE, or a folder
     #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR|URL", value_parser = LogPlace::parse)]
     pub log: Option<LogPlace>,
+    /// Control plane's store: sqlite:///PATH or postgres://USER@HOST/DATABASE [default: control.db in the data folder]
+    #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
+    pub control: Option<ControlPlace>,
     /// Address of the console and the REST interface
     #[arg(long, env = "EPM_HTTP", hide_env = true, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub http: SocketAddr,
@@ -144,6 +148,9 @@ pub struct QueryApiArgs {
     /// Folder of the tables
     #[arg(long, env = "EPM_TABLES", hide_env = true, value_name = "DIR")]
     pub tables: PathBuf,
+    /// Control plane's store: sqlite:///PATH or postgres://USER@HOST/DATABASE; without one there is no sign-in
+    #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
+    pub control: Option<ControlPlace>,
     /// Address of the console and the REST interface
     #[arg(long, env = "EPM_HTTP", hide_env = true, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub http: SocketAddr,
@@ -158,6 +165,17 @@ pub struct StoresArgs {
     /// Event log elsewhere than in the data folder: kafka://BROKER:9092/TOPIC?OPTION=VALUE, or a folder
     #[arg(long, env = "EPM_LOG", hide_env = true, value_name = "DIR|URL", value_parser = LogPlace::parse)]
     pub log: Option<LogPlace>,
+}
+
+/// `epm verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Event log and tables.
+    #[command(flatten)]
+    pub stores: StoresArgs,
+    /// Control plane's store: sqlite:///PATH or postgres://USER@HOST/DATABASE [default: control.db in the data folder, where there is one]
+    #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
+    pub control: Option<ControlPlace>,
 }
 
 /// Formats of a report.

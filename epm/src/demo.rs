@@ -9,6 +9,7 @@ use epm_query_api::{DataStatus, ReportEngine, ReportRequest, format};
 use jiff::Timestamp;
 
 use crate::cli::DemoArgs;
+use crate::control::ControlPlace;
 use crate::data_folder::DataFolder;
 use crate::event_log::{LogPlace, open_to_append};
 use crate::failure::Failure;
@@ -48,7 +49,8 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Failure> {
     let Some(log) = open_to_append(&place, &stop).await? else {
         return Ok(());
     };
-    let mut server = Server::start(&folder, log, http, grpc)?;
+    let control = ControlPlace::below(folder.root())?.open().await?;
+    let mut server = Server::start(&folder, log, control, http, grpc)?;
     say(format_args!(
         "EPM demo: {} simulated devices, {} days of history",
         args.devices, args.days

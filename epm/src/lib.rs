@@ -3,6 +3,7 @@
 //! Stages are composed here and nowhere else. It must not hold logic that belongs to a stage.
 
 pub mod cli;
+pub mod control;
 pub mod data_folder;
 mod demo;
 pub mod event_log;

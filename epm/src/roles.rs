@@ -1,6 +1,7 @@
 //! The commands that run one role, or all of them, until they are told to stop.
 
 use crate::cli::{CollectorArgs, ProcessorArgs, QueryApiArgs, ServeArgs};
+use crate::control::ControlPlace;
 use crate::data_folder::DataFolder;
 use crate::event_log::{LogPlace, open_to_append, open_to_follow};
 use crate::failure::Failure;
@@ -19,7 +20,12 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let Some(log) = open_to_append(&place, &stop).await? else {
         return Ok(());
     };
-    let mut server = Server::start(&folder, log, http, grpc)?;
+    let control = match args.control {
+        Some(place) => place,
+        None => ControlPlace::below(folder.root())?,
+    };
+    let control = control.open().await?;
+    let mut server = Server::start(&folder, log, control, http, grpc)?;
     say(format_args!("console  http://{}/", server.http));
     say(format_args!("agents   http://{}", server.grpc));
     say(format_args!("data     {}", folder.root().display()));
@@ -74,8 +80,14 @@ pub(crate) async fn query(args: QueryApiArgs) -> Result<(), Failure> {
     let stop = stop_on_signals()?;
     let http = bind("--http", args.http).await?;
     let tables = folder_url(&args.tables)?;
+    let control = match args.control {
+        Some(place) => Some(place.open().await?),
+        None => None,
+    };
     say_address("console  http://", &http);
-    query_api(&tables, http, &new_registry()).until(stop).await
+    query_api(&tables, control, http, &new_registry())
+        .until(stop)
+        .await
 }
 
 fn say_address(what: &str, listener: &tokio::net::TcpListener) {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use epm_control::ControlStore;
 use epm_event_log::EventLog;
 use epm_query_api::http::metrics::SharedRegistry;
 use tokio::net::TcpListener;
@@ -101,11 +102,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts every role on `folder` and `log`. The listeners are bound, so that nothing was opened where one was not to be
+    /// Starts every role on `folder`, `log` and `control`. The listeners are bound, so that nothing was opened where one was not to be
     /// had.
     pub(crate) fn start(
         folder: &DataFolder,
         log: Arc<dyn EventLog>,
+        control: ControlStore,
         http: TcpListener,
         grpc: TcpListener,
     ) -> Result<Self, Failure> {
@@ -124,7 +126,7 @@ impl Server {
                 epm_processor::run(config, log, registry, stop)
             })
         };
-        let query_api = query_api(&tables, http, &registry);
+        let query_api = query_api(&tables, Some(control), http, &registry);
         let collector = collector(grpc, log, registry);
         Ok(Self {
             collector,
@@ -168,9 +170,15 @@ pub(crate) fn collector(
 }
 
 /// The query API on `listener`.
-pub(crate) fn query_api(tables: &Url, listener: TcpListener, registry: &SharedRegistry) -> Role {
+pub(crate) fn query_api(
+    tables: &Url,
+    control: Option<ControlStore>,
+    listener: TcpListener,
+    registry: &SharedRegistry,
+) -> Role {
     let config = epm_query_api::Config {
         tables: tables.to_string(),
+        control,
     };
     let registry = Arc::clone(registry);
     Role::start("query API", |stop| {

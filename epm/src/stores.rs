@@ -2,7 +2,8 @@
 
 use epm_processor::{Config, Verification};
 
-use crate::cli::StoresArgs;
+use crate::cli::{StoresArgs, VerifyArgs};
+use crate::control;
 use crate::data_folder::{DataFolder, log_below, tables_below};
 use crate::event_log::{LogPlace, open_to_examine};
 use crate::failure::{ExitCode, Failure};
@@ -10,8 +11,16 @@ use crate::server::folder_url;
 use crate::terminal::say;
 
 /// Folds the log again and compares.
-pub(crate) async fn verify(args: StoresArgs) -> Result<(), Failure> {
+pub(crate) async fn verify(args: VerifyArgs) -> Result<(), Failure> {
+    let VerifyArgs {
+        stores: args,
+        control: place,
+    } = args;
     let folder = existing(&args)?;
+    let is_chain_whole = match control::open_to_examine(place, folder.root()).await? {
+        Some(store) => control::verify(&store).await?,
+        None => true,
+    };
     let place = args.log.unwrap_or_else(|| LogPlace::Folder(folder.log()));
     let log = open_to_examine(&place).await?;
     let config = Config::new(folder_url(&folder.tables())?);
@@ -19,14 +28,21 @@ pub(crate) async fn verify(args: StoresArgs) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::because("the tables cannot be verified", &error))?;
     print(&found);
-    if found.is_sound() {
-        say("the tables are what the event log says");
+    if !found.is_sound() {
+        return Err(Failure::new(
+            ExitCode::Different,
+            "the tables are not what the event log says",
+            "Run `epm rebuild` with the same --data to replace them, and find out who else writes to that folder.",
+        ));
+    }
+    say("the tables are what the event log says");
+    if is_chain_whole {
         return Ok(());
     }
     Err(Failure::new(
         ExitCode::Different,
-        "the tables are not what the event log says",
-        "Run `epm rebuild` with the same --data to replace them, and find out who else writes to that folder.",
+        "the control store is not as it was written",
+        "Find out who writes to it, and restore a backup that `epm verify` finds whole.",
     ))
 }
 

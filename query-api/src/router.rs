@@ -1,6 +1,7 @@
 //! Puts the parts of the HTTP interface together: REST, health, console.
 
 use axum::Router;
+use epm_control::ControlStore;
 
 use crate::http::metrics::{HttpMetrics, SharedRegistry};
 use crate::http::{guarded, routes};
@@ -11,16 +12,23 @@ use crate::{ReportEngine, console};
 pub struct AppState {
     /// Answers reports.
     pub engine: ReportEngine,
+    /// Who may read, and everything that people change. None: whoever reaches the address may read.
+    pub control: Option<ControlStore>,
     /// Counts requests.
     pub metrics: HttpMetrics,
 }
 
 impl AppState {
-    /// Answers from `engine`, counting in the process's metrics.
+    /// Answers from `engine` and `control`, counting in the process's metrics.
     #[must_use]
-    pub fn new(engine: ReportEngine, registry: SharedRegistry) -> Self {
+    pub fn new(
+        engine: ReportEngine,
+        control: Option<ControlStore>,
+        registry: SharedRegistry,
+    ) -> Self {
         Self {
             engine,
+            control,
             metrics: HttpMetrics::register(registry),
         }
     }

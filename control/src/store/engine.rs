@@ -1,11 +1,13 @@
 //! What differs between SQLite and PostgreSQL: addresses, connections, and a few words of SQL.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::str::FromStr as _;
 use std::sync::Once;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use sqlx::any::AnyPoolOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyPool, Connection as _};
 
 use crate::error::StoreError;
@@ -123,11 +125,26 @@ impl Engine {
     }
 }
 
+/// The address of the store in a file, for [`crate::ControlStore::open`]. Bytes that mean something in an address are
+/// written by their numbers.
+pub(super) fn address_of_file(path: &Path) -> String {
+    let mut address = "sqlite://".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => address.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+            byte => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address
+}
+
 /// Makes the file if it is not there, for its owner only: it will hold hashes of tokens. SQLite gives its other files
 /// the same rights.
 fn make_file(address: &str) -> Result<(), StoreError> {
-    let path = address.strip_prefix("sqlite://").unwrap_or(address);
-    let path = PathBuf::from(path.split(['?', '#']).next().unwrap_or(path));
+    let settings = SqliteConnectOptions::from_str(address)
+        .map_err(StoreError::while_doing("reading its address"))?;
+    let path = settings.get_filename().to_owned();
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]

@@ -89,3 +89,26 @@ async fn only_its_owner_can_read_the_file() {
     let refused = ControlStore::open(&elsewhere).await.unwrap_err();
     assert!(matches!(refused, StoreError::File { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn a_store_lies_where_its_address_says_whatever_the_folder_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plain", "a b", "50%", "what?", "#1", "münchen", "a+b&c=d"] {
+        let below = folder.path().join(name);
+        std::fs::create_dir(&below).unwrap();
+        let file = below.join("control.db");
+        let address = ControlStore::address_of_file(&file);
+        ControlStore::check_address(&address).unwrap();
+        let store = ControlStore::open(&address).await.unwrap();
+        store
+            .append(&stream(1), Version(0), vec![changed("{}")], actor(), NOW)
+            .await
+            .unwrap();
+        store.close().await;
+        assert!(file.metadata().unwrap().len() > 0, "{}", file.display());
+        let again = ControlStore::open(&address).await.unwrap();
+        assert_eq!(again.head().await.unwrap().sequence, Sequence(1));
+    }
+    let made = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(made, 7, "nothing else was made");
+}

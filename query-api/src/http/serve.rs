@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
+use epm_control::ControlStore;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +15,12 @@ use crate::{AppState, QueryError, ReportEngine, router};
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What the query API needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Folder or address of the tables.
     pub tables: String,
+    /// Who may read, and everything that people change. None: whoever reaches the address may read.
+    pub control: Option<ControlStore>,
 }
 
 /// Why the query API ended.
@@ -54,7 +57,11 @@ pub async fn run(
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback { address });
     }
-    let state = AppState::new(ReportEngine::open(&config.tables)?, registry);
+    let state = AppState::new(
+        ReportEngine::open(&config.tables)?,
+        config.control,
+        registry,
+    );
     // Answers are written whole: waiting to fill a packet only delays them.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {

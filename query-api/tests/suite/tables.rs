@@ -155,7 +155,7 @@ impl Server {
         let path = self.folder.path().to_str().expect("a UTF-8 path");
         let engine = ReportEngine::open(path).expect("opens");
         let registry = Arc::new(Mutex::new(prometheus_client::registry::Registry::default()));
-        router(AppState::new(engine, registry))
+        router(AppState::new(engine, None, registry))
     }
 
     /// GET as a browser asks.

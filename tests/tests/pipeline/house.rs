@@ -121,6 +121,7 @@ impl House {
         let query_api = Stage::start("query API", |stop| {
             let config = epm_query_api::Config {
                 tables: tables.to_string(),
+                control: None,
             };
             epm_query_api::run(config, http, Arc::clone(&registry), stop)
         });

@@ -27,7 +27,10 @@ const ALLOWED_ARROWS: [(&str, &[&str]); 9] = [
         "epm-processor",
         &["epm-proto", "epm-event-log", "epm-tables"],
     ),
-    ("epm-query-api", &["epm-tables", "epm-policy"]),
+    (
+        "epm-query-api",
+        &["epm-tables", "epm-policy", "epm-control"],
+    ),
     ("epm-policy", &[]),
 ];
 
