@@ -44,7 +44,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_us;
-use crate::file_facts::package::Packages;
 use crate::file_facts::{FactsCache, Witnesses};
 use crate::launch::Device;
 use crate::platform::linux::peer::Peer;
@@ -82,6 +81,8 @@ pub struct BrokerConfig {
     pub pam_service: String,
     /// Whose approvals count.
     pub approval_keys: Option<TrustedKeys>,
+    /// What files and their signers are judged by.
+    pub witnesses: Witnesses,
 }
 
 /// Whether the start of an elevation is in the spool.
@@ -144,10 +145,7 @@ impl Broker {
             pam_service: config.pam_service,
             approvals: Approvals::open(&config.state, config.approval_keys)?,
             journal,
-            witnesses: Witnesses {
-                packages: Packages::default().with_repositories(),
-                ..Witnesses::default()
-            },
+            witnesses: config.witnesses,
             facts: FactsCache::default(),
             device_name: config.device_name,
             asking: Seats::new(MAX_ASKING, MAX_ASKING_PER_USER),

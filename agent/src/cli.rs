@@ -196,6 +196,10 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub approval_key: Vec<PathBuf>,
+    /// Root certificates that signers of Windows programs are judged by, PEM. Without them no rule with a certificate
+    /// matches.
+    #[arg(long, value_name = "FILE", env = "EPM_TRUSTED_ROOTS")]
+    pub trusted_roots: Option<PathBuf>,
 }
 
 /// How often, if ever.

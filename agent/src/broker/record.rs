@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use epm_policy::{ChildBehaviour, Grant, RunAs};
+use epm_policy::{ChildBehaviour, Grant, RunAs, SignatureStatus};
 use epm_proto::ids::SourceKey;
 use epm_proto::v1::{self, record::Body};
 
@@ -13,6 +13,7 @@ use super::limits::MAX_RECORDED_ARGUMENTS;
 use super::protocol::Ask;
 use super::verdict::Verdict;
 use super::visible::{visible, visible_arguments};
+use crate::file_facts::Facts;
 use crate::launch::Launch;
 use crate::source::Observation;
 
@@ -133,7 +134,51 @@ fn file(settled: &Settled<'_>) -> v1::File {
         arguments: visible_arguments(&settled.ask.arguments[1..], MAX_RECORDED_ARGUMENTS),
         path_writable_by_user: Some(settled.launch.changeable_by_user().is_some()),
         is_network_path: Some(policy.on_network),
+        ..signed(facts)
+    }
+}
+
+/// What only Windows programs say of themselves: of others nothing is claimed, because nobody signs them inside.
+fn signed(facts: &Facts) -> v1::File {
+    let Some(program) = facts.program() else {
+        return v1::File::default();
+    };
+    let version = program.version.as_ref();
+    let text = |name| version.and_then(|version| version.text(name));
+    let text = |name| text(name).unwrap_or_default().to_owned();
+    let mut file = v1::File {
+        signature_status: signature_status(facts.signature_status()).into(),
+        file_version: facts
+            .version()
+            .map(|version| version.to_string())
+            .unwrap_or_default(),
+        company_name: text("CompanyName"),
+        original_file_name: text("OriginalFilename"),
         ..v1::File::default()
+    };
+    let signature = facts.signature();
+    if let Some(signer) = signature.and_then(|signature| signature.signer.as_ref()) {
+        file.publisher_subject = signer.subject.as_str().to_owned();
+        file.certificate_issuer = signer.issuer.as_str().to_owned();
+        file.certificate_thumbprint = signer
+            .sha1
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        file.certificate_not_after_us = signer.not_after_s.saturating_mul(1_000_000);
+    }
+    file
+}
+
+fn signature_status(status: SignatureStatus) -> v1::SignatureStatus {
+    match status {
+        SignatureStatus::Valid => v1::SignatureStatus::Valid,
+        SignatureStatus::Unsigned => v1::SignatureStatus::Unsigned,
+        SignatureStatus::Invalid => v1::SignatureStatus::Invalid,
+        SignatureStatus::Expired => v1::SignatureStatus::Expired,
+        SignatureStatus::Revoked => v1::SignatureStatus::Revoked,
+        SignatureStatus::Untrusted => v1::SignatureStatus::Untrusted,
+        SignatureStatus::Unknown => v1::SignatureStatus::Unspecified,
     }
 }
 

@@ -4,7 +4,7 @@
 use epm_policy::precedence::Target;
 use epm_policy::{
     Candidate, Decision, DecisionSource, Denial, ElevationType, Failure, Outcome, PolicySet,
-    Unelevated, Unmanaged,
+    RuleAttribute, SignatureStatus, Unelevated, Unmanaged,
 };
 use epm_proto::v1;
 
@@ -25,16 +25,18 @@ pub struct Verdict {
     pub rule_name: Option<String>,
     /// What a rule that only reports would have done.
     pub monitored: Option<String>,
+    /// State of the file's signature, where nothing but the signature kept a rule from matching.
+    pub wrongly_signed: Option<SignatureStatus>,
 }
 
 /// Asks the policy engine, as `explain` does.
 #[must_use]
 pub fn judge(set: &PolicySet, launch: &Launch) -> Verdict {
-    launch.with(|request| Verdict::of(&set.decide(request)))
+    launch.with(|request| Verdict::of(&set.decide(request), request.file.signature.status))
 }
 
 impl Verdict {
-    fn of(decision: &Decision<'_>) -> Self {
+    fn of(decision: &Decision<'_>, signature: SignatureStatus) -> Self {
         let losers = decision.losers.iter().map(|loser| &loser.candidate);
         let candidates = decision.winner.iter().chain(losers);
         let candidate_rule_ids = candidates.map(|rule| rule.rule.id.to_string()).collect();
@@ -59,6 +61,8 @@ impl Verdict {
                 monitored.candidate.rule.id
             )
         });
+        let mut near = decision.near_misses.rules.iter();
+        let wrongly_signed = near.any(|near| near.attribute == RuleAttribute::Signature);
         Self {
             outcome: decision.outcome,
             source: match decision.source {
@@ -71,6 +75,7 @@ impl Verdict {
             policy,
             rule_name: winner.map(|winner| winner.rule.name.clone()),
             monitored,
+            wrongly_signed: wrongly_signed.then_some(signature),
         }
     }
 }
@@ -131,9 +136,10 @@ pub fn refusal(verdict: &Verdict, program: &str) -> String {
             "{program} may be run as administrator, but not with these arguments: rule \"{rule}\" lists which. Leave out \
              the others, or ask your support."
         ),
-        Outcome::Deny(Denial::DefaultResponse) => {
-            format!("no rule lets you run {program} as administrator. Ask your support for a rule.")
-        }
+        Outcome::Deny(Denial::DefaultResponse) => format!(
+            "no rule lets you run {program} as administrator{}. Ask your support for a rule.",
+            verdict.wrongly_signed.map_or("", signature_trouble)
+        ),
         Outcome::Unmanaged(Unmanaged::LocalAdministrator) => format!(
             "you are an administrator of this device, whom this agent does not manage. Run: sudo {program}"
         ),
@@ -151,5 +157,18 @@ pub fn refusal(verdict: &Verdict, program: &str) -> String {
         | Outcome::Unmanaged(Unmanaged::OrdinaryLaunch) => {
             format!("{program} does not run as administrator.")
         }
+    }
+}
+
+/// Why a rule that wants a signature does not take this one.
+fn signature_trouble(status: SignatureStatus) -> &'static str {
+    match status {
+        SignatureStatus::Expired => {
+            ": its publisher's certificate has expired, and no time stamp says that it was signed before"
+        }
+        SignatureStatus::Revoked => ": its publisher's certificate was revoked",
+        SignatureStatus::Invalid => ": its signature is not the one that it was published with",
+        SignatureStatus::Untrusted => ": this device does not trust its publisher's certificate",
+        SignatureStatus::Unsigned | SignatureStatus::Valid | SignatureStatus::Unknown => "",
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use epm_policy::bundle::{PublicKey, TrustedKeys};
 
 use super::failure::{ExitCode, Failure};
-use super::{Place, RunArgs, bounded_read};
+use super::{Place, RunArgs, attributes, bounded_read};
 use crate::broker::BrokerConfig;
 use crate::broker::policy_source::PolicySource;
 use crate::broker::spawner::Spawner;
@@ -27,6 +27,7 @@ pub(super) fn configured(place: &Place, args: &RunArgs) -> Result<Option<BrokerC
         code: ExitCode::Policy,
         ..Failure::because("there are no policies to decide by", &error)
     })?;
+    let witnesses = attributes::witnesses(args.trusted_roots.as_deref())?;
     let spawner = Spawner::start().map_err(|error| {
         Failure::because("cannot make the process that starts programs", &error)
     })?;
@@ -41,6 +42,7 @@ pub(super) fn configured(place: &Place, args: &RunArgs) -> Result<Option<BrokerC
         spawner,
         pam_service: args.pam_service.clone(),
         approval_keys: approval_keys(&args.approval_key)?,
+        witnesses,
     }))
 }
 

@@ -5,6 +5,7 @@ mod agreement;
 mod approvals;
 mod authentication;
 mod behaviour;
+mod certificates;
 mod children;
 mod decisions;
 mod documents;

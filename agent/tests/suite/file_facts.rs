@@ -3,9 +3,9 @@
 mod cached;
 mod hostile;
 mod published;
-mod signed;
+pub(crate) mod signed;
 mod system;
-mod tiny_pe;
+pub(crate) mod tiny_pe;
 
 use std::path::Path;
 

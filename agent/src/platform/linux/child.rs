@@ -14,7 +14,7 @@ use super::caller::Inherited;
 
 /// Descriptors from here on are closed in the program.
 const FIRST_OTHER: u32 = 3;
-/// Where a script finds itself: the first descriptor after the streams.
+/// Where an interpreter finds its script: the first descriptor after the streams.
 const SCRIPT: i32 = 3;
 /// Descriptors that are still needed lie from here on, so that no stream and no script takes their number.
 pub const HIGH: i32 = 16;
@@ -213,17 +213,22 @@ fn execute(script: bool, prepared: &Prepared) -> io::Error {
         arguments,
         environment,
     } = prepared;
+    let mut interpreted = script;
     if !script {
         let error = execute_descriptor(program.as_raw_fd(), arguments, environment);
-        if error.raw_os_error() != Some(libc::ENOEXEC) {
-            return error;
+        match error.raw_os_error() {
+            // An administrator told the kernel what runs this format (binfmt_misc), and the kernel does not start what
+            // could not open the file by then. The same error for want of something else comes again.
+            Some(libc::ENOENT) => interpreted = true,
+            Some(libc::ENOEXEC) => {}
+            _ => return error,
         }
     }
-    // SAFETY: numbers only. The interpreter opens the script by this number, so it stays open.
+    // SAFETY: numbers only. The interpreter opens the file by this number, so it stays open.
     if let Err(error) = check(unsafe { libc::dup2(program.as_raw_fd(), SCRIPT) }) {
         return error;
     }
-    if script {
+    if interpreted {
         return execute_descriptor(SCRIPT, arguments, environment);
     }
     // No format that the kernel knows: a script without a first line, which every shell runs itself.

@@ -71,6 +71,7 @@ fn every_test_of_a_behaviour_or_a_threat_is_in_a_list() {
         "behaviour",
         "authentication",
         "approvals",
+        "certificates",
         "children",
         "kills",
         "threats/files",

@@ -66,7 +66,7 @@ impl Publisher {
     }
 
     /// Valid for nine years and some days.
-    fn certify(&self, name: &str, issuer: &str, subject: &str, from: &str) {
+    pub(crate) fn certify(&self, name: &str, issuer: &str, subject: &str, from: &str) {
         let years = from[..4].parse::<u32>().expect("a year") + 9;
         let to = format!("{years}{}", &from[4..]);
         let [key, request, certificate] = ["key", "csr", "pem"].map(|end| format!("{name}.{end}"));
@@ -117,6 +117,30 @@ impl Publisher {
         sign.arg("-in").arg(&plain).arg("-out").arg(&signed);
         run(&mut sign).expect("osslsigncode signs it");
         signed
+    }
+
+    /// Options by which osslsigncode has this chain's stamper say that a program was signed at `when`, in seconds since 1970.
+    pub(crate) fn stamp(&self, when: &str) -> Option<[String; 6]> {
+        let help = Command::new("osslsigncode")
+            .args(["sign", "--help"])
+            .output();
+        let help = help.expect("it is installed");
+        let help = [help.stdout, help.stderr].concat();
+        let stamps = String::from_utf8_lossy(&help).contains("-TSA-time");
+        let stamps = stamps.then_some(());
+        present(stamps.ok_or_else(|| "osslsigncode makes no time stamps".to_owned()))?;
+        let chain = ["stamper.pem", "authority.pem"].map(|name| self.path(name));
+        let chain = chain.map(|path| fs::read_to_string(path).expect("it was made"));
+        fs::write(self.path("stampers.pem"), chain.concat()).expect("it can be written");
+        let path = |name| self.path(name).to_str().expect("text").to_owned();
+        let options = [
+            "-TSA-certs",
+            &path("stampers.pem"),
+            "-TSA-key",
+            &path("stamper.key"),
+        ];
+        let [a, b, c, d] = options.map(str::to_owned);
+        Some([a, b, c, d, "-TSA-time".to_owned(), when.to_owned()])
     }
 
     fn roots(&self) -> Witnesses {
@@ -276,18 +300,6 @@ fn a_time_stamp_keeps_a_signature_valid_beyond_its_certificate() {
     let (Some(publisher), Some(other)) = (Publisher::new(&RSA), Publisher::new(&RSA)) else {
         return;
     };
-    let help = Command::new("osslsigncode")
-        .args(["sign", "--help"])
-        .output();
-    let help = help.expect("it is installed");
-    let help = [help.stdout, help.stderr].concat();
-    let stamps = String::from_utf8_lossy(&help)
-        .contains("-TSA-time")
-        .then_some(());
-    let stamps = stamps.ok_or_else(|| "osslsigncode makes no time stamps".to_owned());
-    if present(stamps).is_none() {
-        return;
-    }
     // Valid from 2015 to 2024; judged in 2026.
     publisher.certify(
         "publisher",
@@ -297,25 +309,19 @@ fn a_time_stamp_keeps_a_signature_valid_beyond_its_certificate() {
     );
     let (in_time, late) = ("1672531200", "1735689600");
     let stamped = |by: &Publisher, when: &str| {
-        let chain = ["stamper.pem", "authority.pem"].map(|name| by.path(name));
-        let chain = chain.map(|path| fs::read_to_string(path).expect("it was made"));
-        fs::write(by.path("stampers.pem"), chain.concat()).expect("it can be written");
-        let [certificates, key] = ["stampers.pem", "stamper.key"].map(|name| by.path(name));
-        let [certificates, key] = [&certificates, &key].map(|path| path.to_str().expect("text"));
-        let more = [
-            "-h",
-            "sha256",
-            "-TSA-certs",
-            certificates,
-            "-TSA-key",
-            key,
-            "-TSA-time",
-            when,
-        ];
+        let stamp = by.stamp(when)?;
+        let more: Vec<&str> = stamp.iter().map(String::as_str).collect();
+        let more = [&["-h", "sha256"], &more[..]].concat();
         let signed = publisher.sign(&tiny_pe::silent(b""), "publisher", &more);
-        facts(&signed, &publisher.roots())
+        Some(facts(&signed, &publisher.roots()))
     };
-    let valid = stamped(&publisher, in_time);
+    let (Some(valid), Some(late), Some(strange)) = (
+        stamped(&publisher, in_time),
+        stamped(&publisher, late),
+        stamped(&other, in_time),
+    ) else {
+        return;
+    };
     let stamp = valid
         .signature()
         .and_then(|signature| signature.timestamp.as_ref());
@@ -325,11 +331,7 @@ fn a_time_stamp_keeps_a_signature_valid_beyond_its_certificate() {
         (1_672_531_200, Verification::Verified)
     );
     assert_valid(&valid);
-    assert_eq!(
-        stamped(&publisher, late).signature_status(),
-        SignatureStatus::Expired
-    );
-    let strange = stamped(&other, in_time);
+    assert_eq!(late.signature_status(), SignatureStatus::Expired);
     assert_eq!(
         strange.signature_status(),
         SignatureStatus::Expired,
