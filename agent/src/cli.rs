@@ -162,10 +162,10 @@ pub struct RunArgs {
     )]
     pub sudo_log_server_clients: Option<PathBuf>,
     /// A log to follow beside that, or a folder that receives logs, as `follow` does; may be given several times.
-    #[arg(long, value_name = "PATH", env = "EPM_FOLLOW")]
-    pub follow: Vec<PathBuf>,
+    #[arg(long, value_name = "PATH", env = "EPM_FOLLOW_LOG")]
+    pub follow_log: Vec<PathBuf>,
     /// Time zone of stamps in followed logs that name none, such as Europe/Berlin [default: the zone of this device].
-    #[arg(long, value_name = "ZONE", env = "EPM_ZONE", requires = "follow")]
+    #[arg(long, value_name = "ZONE", env = "EPM_ZONE", requires = "follow_log")]
     pub zone: Option<String>,
     /// How often to look at followed logs where the system does not tell of changes, as on network file systems.
     #[arg(long, value_name = "DURATION", env = "EPM_POLL", default_value = "5s", value_parser = humantime::parse_duration)]

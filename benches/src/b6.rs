@@ -96,7 +96,7 @@ fn start(program: &Path, folder: &Path, collector: &str, log: &Path) -> anyhow::
         .arg(format!("http://{collector}"))
         .arg("--state")
         .arg(folder.join("agent"))
-        .args(["run", "--sudo-log-server", "off", "--follow"])
+        .args(["run", "--sudo-log-server", "off", "--follow-log"])
         .arg(log)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

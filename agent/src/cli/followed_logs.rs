@@ -22,11 +22,11 @@ pub(super) struct FollowedLogs(FollowOptions);
 
 /// What was asked for; nothing where no log was named.
 pub(super) fn configured(args: &RunArgs) -> Result<Option<FollowedLogs>, Failure> {
-    if args.follow.is_empty() {
+    if args.follow_log.is_empty() {
         return Ok(None);
     }
     let options = options(FollowArgs {
-        paths: args.follow.clone(),
+        paths: args.follow_log.clone(),
         zone: args.zone.clone(),
         poll: args.poll,
     })?;

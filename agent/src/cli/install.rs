@@ -20,8 +20,8 @@ pub struct InstallArgs {
     #[arg(long, value_name = "FILE", env = "EPM_POLICY")]
     pub policy: Option<PathBuf>,
     /// A log that the service is to follow.
-    #[arg(long, value_name = "PATH", env = "EPM_FOLLOW")]
-    pub follow: Option<PathBuf>,
+    #[arg(long, value_name = "PATH", env = "EPM_FOLLOW_LOG")]
+    pub follow_log: Option<PathBuf>,
 }
 
 /// Options of `uninstall`.
@@ -108,7 +108,7 @@ fn options(place: &Place, args: &InstallArgs) -> String {
         }
     };
     line("EPM_POLICY", &args.policy);
-    line("EPM_FOLLOW", &args.follow);
+    line("EPM_FOLLOW_LOG", &args.follow_log);
     text
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn run(
         collector: place.collector.clone(),
         policy: args.policy.clone(),
         certificate: args.sudo_log_server_cert.clone(),
-        follow: args.follow.clone(),
+        follow: args.follow_log.clone(),
     };
     let mut parts = started(&agent, &state, &args, sensors, broker, &stop).await?;
     let telling = live::keep(Arc::clone(&agent), state.clone(), setup, stop.clone());

@@ -11,7 +11,7 @@ After=network.target
 [Service]
 Type=exec
 ExecStart=/usr/local/sbin/epm-agent run
-# What an administrator chooses: EPM_COLLECTOR, EPM_FOLLOW, EPM_POLICY, ...
+# What an administrator chooses: EPM_COLLECTOR, EPM_FOLLOW_LOG, EPM_POLICY, ...
 EnvironmentFile=-/etc/epm-agent/agent.env
 # A device that records nothing is worse than one that tries again.
 Restart=always

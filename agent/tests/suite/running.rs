@@ -147,7 +147,7 @@ fn sensors(state: &State) -> Vec<v1::SensorHealth> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_are_followed_beside_the_other_sensors_and_across_restarts() {
-    let logs = ["--follow", "{}/auth.log", "--follow", "{}/incoming"];
+    let logs = ["--follow-log", "{}/auth.log", "--follow-log", "{}/incoming"];
     let service = Service::start(&logs).await;
     append(&service.path("auth.log"), &line(1, "/usr/bin/first"));
     std::fs::create_dir(service.path("incoming")).expect("it can be made");
@@ -177,7 +177,7 @@ async fn logs_are_followed_beside_the_other_sensors_and_across_restarts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_is_not_there_is_told_at_once_with_its_remedy() {
-    let service = Service::start(&["--follow", "{}/auth.log"]).await;
+    let service = Service::start(&["--follow-log", "{}/auth.log"]).await;
     let failing = service
         .peer
         .until(|state| {
@@ -216,7 +216,7 @@ fn verdict<'d>(document: &'d Value, check: &str) -> (&'d str, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_and_doctor_tell_what_the_running_agent_does() {
-    let service = Service::start(&["--follow", "{}/auth.log"]).await;
+    let service = Service::start(&["--follow-log", "{}/auth.log"]).await;
     append(&service.path("auth.log"), &line(1, "/usr/bin/first"));
     let status = service.until(&["status", "--json"], |status| {
         status["agent"]["connected"] == true
@@ -316,7 +316,7 @@ async fn doctor_finds_a_wrong_clock_a_failing_sensor_damage_and_an_old_certifica
         peer,
         folder,
         &[
-            "--follow",
+            "--follow-log",
             "{}/absent.log",
             "--sudo-log-server-cert",
             "{}/cert.pem",
@@ -351,7 +351,7 @@ async fn doctor_finds_a_wrong_clock_a_failing_sensor_damage_and_an_old_certifica
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_shown_as_they_are_spooled_also_when_they_are_delivered_at_once() {
     use std::io::{BufRead as _, BufReader};
-    let service = Service::start(&["--follow", "{}/auth.log"]).await;
+    let service = Service::start(&["--follow-log", "{}/auth.log"]).await;
     append(&service.path("auth.log"), &line(1, "/usr/bin/before"));
     service
         .peer
@@ -445,7 +445,7 @@ async fn settings_policies_switch_recording_off_and_on_and_each_change_is_told()
     let policies = folder.path().join("policies.yaml");
     write_policies(&policies, 1, "enabled: true");
     let arguments = [
-        "--follow",
+        "--follow-log",
         "{}/auth.log",
         "--policy",
         "{}/policies.yaml",
@@ -583,7 +583,7 @@ async fn a_log_server_that_sudo_does_not_tell_is_a_failing_self_test_with_its_re
         &address,
         "--self-test",
         "1s",
-        "--follow",
+        "--follow-log",
         "{}/sudo.log",
     ];
     let service = Service::start_as(command, Peer::default(), folder, &arguments).await;

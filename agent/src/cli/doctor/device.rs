@@ -188,7 +188,7 @@ pub(super) fn sensors(live: Option<&Live>) -> Vec<Check> {
         return vec![Check::warning(
             CHECK,
             "none: this agent sees no elevation that others carry out",
-            "Start it with --sudo-log-server and --follow.",
+            "Start it with --sudo-log-server and --follow-log.",
         )];
     }
     let of = |sensor: &crate::live::Sensor| {
