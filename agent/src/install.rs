@@ -1,6 +1,7 @@
 //! Installs the agent as a service of systemd below some root folder, and takes away again exactly what it put there. It
 //! must not start or stop anything, and must not touch what others made.
 
+mod pam;
 mod unit;
 
 use std::fs;
@@ -20,6 +21,8 @@ const ELEVATE: &str = "usr/local/bin/elevate";
 const UNIT: &str = "etc/systemd/system/epm-agent.service";
 const ENABLED: &str = "etc/systemd/system/multi-user.target.wants/epm-agent.service";
 const OPTIONS: &str = "etc/epm-agent/agent.env";
+/// How people prove to the broker who they are.
+const PAM_SERVICE: &str = "etc/pam.d/epm-elevate";
 /// Identity and spool.
 const STATE: &str = "var/lib/epm-agent";
 /// What was put where.
@@ -113,7 +116,7 @@ pub struct Installation {
 
 impl Installation {
     /// Puts `program`, and `elevate` where it is there, in their places with a unit that runs it with `options`
-    /// (environment variables). With a broker, the unit leaves alone what elevated programs inherit.
+    /// (environment variables). With a broker, the unit leaves alone what elevated programs inherit, and PAM learns of it.
     ///
     /// # Errors
     ///
@@ -155,6 +158,14 @@ impl Installation {
                 is_theirs: false,
             });
         }
+        if has_broker {
+            wanted.push(Wanted {
+                path: PAM_SERVICE,
+                mode: 0o644,
+                bytes: pam::service(&self.root).into(),
+                is_theirs: true,
+            });
+        }
         let mut manifest = self.manifest()?.unwrap_or_default();
         for of in &wanted {
             let path = self.root.join(of.path);
@@ -173,7 +184,7 @@ impl Installation {
     fn write(&self, of: &Wanted, manifest: &mut Manifest) -> Result<Step, InstallError> {
         let path = self.root.join(of.path);
         if of.is_theirs && path.exists() {
-            let why = "it was there; its options hold".to_owned();
+            let why = "it was there, and holds as it is".to_owned();
             return Ok(Step::Keep { path, why });
         }
         if !self.dry_run {

@@ -39,7 +39,11 @@ ProtectClock=yes
 ProtectHostname=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
+ProtectKernelLogs=yes
 ProtectControlGroups=yes
+# It makes no program that gives rights to whoever runs it, and what it writes is nobody else's.
+RestrictSUIDSGID=yes
+UMask=0077
 # The kernel tells who is at the other end of a connection (netlink), the collector is reached by IP.
 RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
 RestrictNamespaces=yes

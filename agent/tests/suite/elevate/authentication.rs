@@ -54,14 +54,21 @@ struct Asking {
     world: World,
 }
 
+/// Without the pause after a wrong password, which is the system's own.
+const AT_ONCE: &str = "auth required pam_unix.so nodelay\naccount required pam_unix.so\n";
+
 impl Asking {
     fn new(elevation_type: &str, changes: Value) -> Option<Self> {
+        Self::by(elevation_type, changes, |_| AT_ONCE.to_owned())
+    }
+
+    /// The same, by the lines of a service's file.
+    fn by(elevation_type: &str, changes: Value, lines: impl Fn(&World) -> String) -> Option<Self> {
         let mut world = World::new()?;
         let pam = Path::new("/etc/pam.d").is_dir().then_some(());
         present(pam.ok_or_else(|| "PAM is not installed".to_owned()))?;
-        // Without the pause after a wrong password, which is the system's own.
-        let lines = "auth required pam_unix.so nodelay\naccount required pam_unix.so\n";
-        let service = Service::new(&mut world, lines);
+        let lines = lines(&world);
+        let service = Service::new(&mut world, &lines);
         let anna = User::new("");
         anna.set_password(PASSWORD);
         let tool = world.install("tool", Path::new("/bin/sh"));
@@ -351,4 +358,33 @@ fn without_a_terminal_nobody_can_authenticate() {
         "{output:?}"
     );
     assert_eq!(device.last_of(1).start.outcome(), v1::Outcome::Cancelled);
+}
+
+#[test]
+fn the_file_that_install_writes_asks_for_the_password_that_the_system_knows() {
+    let installed = |world: &World| {
+        let root = world.path("installed");
+        let shared = root.join("etc/pam.d");
+        fs::create_dir_all(&shared).expect("made");
+        for file in fs::read_dir("/etc/pam.d").expect("it is there").flatten() {
+            let name = file.file_name();
+            if name.to_string_lossy().contains("common-") || name == "system-auth" {
+                fs::copy(file.path(), shared.join(name)).expect("it can be copied");
+            }
+        }
+        let mut install = Command::new(env!("CARGO_BIN_EXE_epm-agent"));
+        install
+            .args(["install", "--policy", "/etc/p.yaml", "--root"])
+            .arg(&root);
+        run(&mut install).expect("it is installed");
+        fs::read_to_string(shared.join("epm-elevate")).expect("it was written")
+    };
+    let by_password = json!({"validation": {"authentication": true}});
+    let Some(asking) = Asking::by("user_confirmed", by_password, installed) else {
+        return;
+    };
+    let (seen, status) = asking.answers(&["falsch", PASSWORD]);
+    assert!(status.success(), "{seen}");
+    assert!(seen.lines().any(|line| line.trim() == "0"), "{seen}");
+    assert!(asking.last_of(1).start.validated_authentication);
 }
