@@ -3,6 +3,7 @@
 //! not run anything that changes the device.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +40,32 @@ const TOKEN_PREFIX: &str = "epm-self-test-";
 pub struct SelfTest {
     /// Time between two tests.
     pub interval: Duration,
-    /// The sensor that must see the canary; any will do where none is named.
-    pub expected: Option<SensorKind>,
+    /// Our log server, which must see the canary where there is one; any sensor will do where there is none.
+    pub log_server: Option<LogServer>,
+}
+
+/// The log server that sudo is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct LogServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// It speaks TLS.
+    pub tls: bool,
+}
+
+impl std::fmt::Display for LogServer {
+    /// As sudoers names it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let tls = if self.tls { "(tls)" } else { "" };
+        write!(f, "{address}{tls}")
+    }
 }
 
 /// Why a test did not succeed.
@@ -63,18 +88,25 @@ pub enum SelfTestFailure {
     Refused(String),
     /// Nobody saw it.
     #[error(
-        "no sensor saw a run of sudo; add `Defaults log_servers = 127.0.0.1:30343` to sudoers, or follow its log"
+        "no sensor saw a run of sudo; add `Defaults log_servers = {0}` to sudoers, or follow its log with --follow-log"
     )]
-    Unseen,
+    Unseen(LogServer),
+    /// Nobody saw it, and only logs are followed.
+    #[error(
+        "no sensor saw a run of sudo; see that a log that is followed is the one that sudo writes"
+    )]
+    Unread,
     /// Another sensor saw it than that which should have.
     #[error(
-        "{missing} did not see a run of sudo that {seen} saw; add `Defaults log_servers = 127.0.0.1:30343` to sudoers"
+        "{missing} did not see a run of sudo that {seen} saw; add `Defaults log_servers = {server}` to sudoers"
     )]
     Degraded {
         /// Which did not.
         missing: String,
         /// Which did.
         seen: String,
+        /// Where it listens.
+        server: LogServer,
     },
     /// The collector does not have it.
     #[error("a run of sudo was recorded, and no collector acknowledged it within {} seconds; `epm-agent doctor` says why", COLLECTOR_PATIENCE.as_secs())]
@@ -123,7 +155,7 @@ async fn once(agent: &Agent, test: &SelfTest) -> Result<String, SelfTestFailure>
     agent.expect_canary(token.clone());
     let began = Instant::now();
     elevate(&token).await?;
-    let seen = seen(agent, test.expected).await?;
+    let seen = seen(agent, test.log_server).await?;
     let seen_after = began.elapsed();
     timeout(COLLECTOR_PATIENCE, agent.wait_delivered())
         .await
@@ -161,13 +193,13 @@ fn first_line(output: &Output) -> String {
     said.lines().next().unwrap_or("it said nothing").to_owned()
 }
 
-/// Which sensors saw the canary, once the expected one did.
-async fn seen(agent: &Agent, expected: Option<SensorKind>) -> Result<String, SelfTestFailure> {
+/// Which sensors saw the canary, once the log server did.
+async fn seen(agent: &Agent, log_server: Option<LogServer>) -> Result<String, SelfTestFailure> {
     let until = Instant::now() + SENSOR_PATIENCE;
     loop {
         let seen_by = agent.canary_seen_by();
-        let is_enough = match expected {
-            Some(expected) => seen_by.contains(&expected),
+        let is_enough = match log_server {
+            Some(_) => seen_by.contains(&SensorKind::SudoLogServer),
             None => !seen_by.is_empty(),
         };
         let names: Vec<String> = seen_by.iter().map(|sensor| name(*sensor)).collect();
@@ -175,12 +207,14 @@ async fn seen(agent: &Agent, expected: Option<SensorKind>) -> Result<String, Sel
             return Ok(names.join(", "));
         }
         if Instant::now() >= until {
-            return Err(match (expected, names.is_empty()) {
-                (Some(expected), false) => SelfTestFailure::Degraded {
-                    missing: name(expected),
+            return Err(match log_server {
+                Some(server) if names.is_empty() => SelfTestFailure::Unseen(server),
+                Some(server) => SelfTestFailure::Degraded {
+                    missing: name(SensorKind::SudoLogServer),
                     seen: names.join(", "),
+                    server,
                 },
-                _ => SelfTestFailure::Unseen,
+                None => SelfTestFailure::Unread,
             });
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -189,4 +223,21 @@ async fn seen(agent: &Agent, expected: Option<SensorKind>) -> Result<String, Sel
 
 fn name(sensor: SensorKind) -> String {
     word(sensor.as_str_name(), "SENSOR_KIND")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_server_is_named_as_sudoers_writes_it_and_by_an_address_that_sudo_can_reach() {
+        let named = |address: &str, tls| {
+            let address = address.parse().expect("an address");
+            LogServer { address, tls }.to_string()
+        };
+        assert_eq!(named("127.0.0.1:30343", false), "127.0.0.1:30343");
+        assert_eq!(named("0.0.0.0:4711", true), "127.0.0.1:4711(tls)");
+        assert_eq!(named("[::]:4711", true), "[::1]:4711(tls)");
+        assert_eq!(named("192.0.2.7:30344", true), "192.0.2.7:30344(tls)");
+    }
 }

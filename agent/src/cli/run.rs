@@ -101,7 +101,7 @@ async fn started(
     {
         let test = SelfTest {
             interval,
-            expected: sensors.sudo.as_ref().map(|_| v1::SensorKind::SudoLogServer),
+            log_server: sensors.sudo.as_ref().map(SudoLogServer::told),
         };
         parts.spawn(self_test::run(Arc::clone(agent), test, stop.clone()));
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{ExitCode, Failure, with_causes};
 use super::{ListenAddress, RunArgs};
 use crate::Agent;
+use crate::self_test::LogServer;
 use crate::sudo_log_server::{self, Counts, Tls, Transport};
 
 /// Time between two tries to listen where another program does.
@@ -56,6 +57,14 @@ pub(super) fn configured(args: &RunArgs) -> Result<Option<SudoLogServer>, Failur
 }
 
 impl SudoLogServer {
+    /// As sudo is told of it.
+    pub(super) fn told(&self) -> LogServer {
+        LogServer {
+            address: self.address,
+            tls: matches!(self.transport, Transport::Tls(_)),
+        }
+    }
+
     /// Serves until `stop`. That another program has the address is a state of health and no reason to end.
     pub(super) async fn run(self, agent: Arc<Agent>, stop: CancellationToken) {
         let counts = Arc::new(Counts::default());

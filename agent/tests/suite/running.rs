@@ -591,7 +591,8 @@ async fn a_log_server_that_sudo_does_not_tell_is_a_failing_self_test_with_its_re
     assert_eq!(health.state(), SensorState::Failing, "{}", health.detail);
     let expected = "sudo_log_server did not see a run of sudo that sudo_logfile saw";
     assert!(health.detail.contains(expected), "{}", health.detail);
-    assert!(health.detail.contains("log_servers"), "{}", health.detail);
+    let remedy = format!("`Defaults log_servers = {address}`");
+    assert!(health.detail.contains(&remedy), "{}", health.detail);
     let (code, said) = service.ask(&["doctor", "--json"]);
     assert_eq!(code, Some(8), "{said}");
     assert!(service.stop().0.success());
