@@ -10,7 +10,7 @@ mod scope;
 use epm_policy::GroupId;
 
 pub use right::{Right, Rights, UnknownRight};
-pub use role::{BuiltInRole, CustomRole, InvalidRole};
+pub use role::{BuiltInRole, CustomRole, InvalidRole, NotARole, RoleRef};
 pub use scope::{DeviceFacts, Limit, Scope, Tag};
 
 /// What one assignment of a role gives to a person or service.
@@ -34,22 +34,59 @@ pub enum Target<'a> {
 }
 
 /// All that one person or service was granted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     grants: Vec<Grant>,
+    /// No grant reaches beyond this.
+    within: Scope,
+}
+
+/// The devices on which a right is held: what a query must be narrowed to before it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// A device is reached by any of these.
+    any_of: Vec<Scope>,
+    /// And by this one.
+    within: Scope,
+}
+
+impl Default for Access {
+    /// Nothing.
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 impl Access {
     /// What these grants give together. None give nothing.
     #[must_use]
     pub fn new(grants: Vec<Grant>) -> Self {
-        Self { grants }
+        Self {
+            grants,
+            within: Scope::EVERYTHING,
+        }
+    }
+
+    /// The same with these rights only, where some are named, and on the devices of `scope` only.
+    #[must_use]
+    pub fn narrowed(mut self, rights: Option<&Rights>, scope: &Scope) -> Self {
+        if let Some(rights) = rights {
+            for grant in &mut self.grants {
+                grant.rights = grant
+                    .rights
+                    .iter()
+                    .filter(|of| rights.contains(*of))
+                    .collect();
+            }
+        }
+        self.within = scope.clone();
+        self
     }
 
     /// Whether one grant has the right and reaches the target.
     #[must_use]
     pub fn may(&self, right: Right, target: Target<'_>) -> bool {
-        self.with(right).any(|scope| scope.reaches(target))
+        self.reach(right).reaches(target)
     }
 
     /// Whether requests from this device may be decided: seeing and modifying them, both.
@@ -59,11 +96,27 @@ impl Access {
         self.may(Right::RequestsView, target) && self.may(Right::RequestsModify, target)
     }
 
-    /// The scopes within which the right is held; a query must be narrowed to their union before it runs. None: refuse.
-    pub fn with(&self, right: Right) -> impl Iterator<Item = &Scope> {
-        self.grants
-            .iter()
-            .filter(move |grant| grant.rights.contains(right))
-            .map(|grant| &grant.scope)
+    /// Where the right is held. A query must be narrowed to this before it runs.
+    #[must_use]
+    pub fn reach(&self, right: Right) -> Reach {
+        let holding = self.grants.iter().filter(|of| of.rights.contains(right));
+        Reach {
+            any_of: holding.map(|grant| grant.scope.clone()).collect(),
+            within: self.within.clone(),
+        }
+    }
+}
+
+impl Reach {
+    /// Whether the right is held nowhere.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.any_of.is_empty()
+    }
+
+    /// Whether all of the target is within.
+    #[must_use]
+    pub fn reaches(&self, target: Target<'_>) -> bool {
+        self.within.reaches(target) && self.any_of.iter().any(|scope| scope.reaches(target))
     }
 }

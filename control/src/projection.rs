@@ -9,6 +9,7 @@ use crate::aggregate::Aggregate as _;
 use crate::devices::{self, Device, DeviceRow};
 use crate::error::StoreError;
 use crate::event::{RecordedEvent, Sequence};
+use crate::listing::{self, StoredRow};
 use crate::requests::{self, ElevationRequest, RequestRow};
 use crate::store::ControlStore;
 
@@ -22,12 +23,14 @@ pub enum ProjectedRow {
     Request(RequestRow),
     /// Of `devices`.
     Device(DeviceRow),
+    /// Of `listings`.
+    Listed(StoredRow),
 }
 
 /// A row that is not what the events say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Which request or device.
+    /// Which thing.
     pub id: Uuid,
     /// What the events say; nothing where they know no such thing.
     pub folded: Option<ProjectedRow>,
@@ -43,11 +46,19 @@ impl ProjectedRow {
         match self {
             Self::Request(row) => (ElevationRequest::KIND.to_owned(), row.id),
             Self::Device(row) => (Device::KIND.to_owned(), row.id),
+            Self::Listed(row) => (row.stream.kind.clone(), row.stream.id),
         }
     }
 
     /// The row after `event`; none where its stream makes none, or none yet.
     fn after(before: Option<Self>, event: &RecordedEvent) -> Result<Option<Self>, StoreError> {
+        if let Some(fold) = listing::fold_of(&event.stream.kind) {
+            let before = match before {
+                Some(Self::Listed(row)) => Some(row),
+                _ => None,
+            };
+            return Ok(fold(before, event)?.map(Self::Listed));
+        }
         match (event.stream.kind.as_str(), before) {
             (ElevationRequest::KIND, Some(Self::Request(before))) => {
                 RequestRow::after(Some(before), event).map(|row| Some(Self::Request(row)))
@@ -83,11 +94,16 @@ pub(crate) async fn project(
     connection: &mut AnyConnection,
     event: &RecordedEvent,
 ) -> Result<(), StoreError> {
+    if let Some(fold) = listing::fold_of(&event.stream.kind) {
+        let before = listing::get(connection, &event.stream).await?;
+        let after = fold(before, event)?;
+        return listing::put(connection, &event.stream, after.as_ref()).await;
+    }
     let before = ProjectedRow::get(connection, &event.stream.kind, event.stream.id).await?;
     match ProjectedRow::after(before, event)? {
         Some(ProjectedRow::Request(row)) => requests::rows::put(connection, &row).await,
         Some(ProjectedRow::Device(row)) => devices::rows::put(connection, &row).await,
-        None => Ok(()),
+        Some(ProjectedRow::Listed(_)) | None => Ok(()),
     }
 }
 
@@ -102,10 +118,12 @@ impl ControlStore {
         let mut folded = self.fold_all().await?;
         let requests = requests::rows::all(self.reader()).await?;
         let devices = devices::rows::all(self.reader()).await?;
+        let listings = listing::all(self.reader()).await?;
+        let listings = listings.into_iter().map(ProjectedRow::Listed);
         let requests = requests.into_iter().map(ProjectedRow::Request);
         let devices = devices.into_iter().map(ProjectedRow::Device);
         let mut differences = Vec::new();
-        for stored in requests.chain(devices) {
+        for stored in requests.chain(devices).chain(listings) {
             let key = stored.key();
             let folded = folded.remove(&key);
             if folded.as_ref() != Some(&stored) {
@@ -156,6 +174,7 @@ impl ControlStore {
         let head = self.lock_head(&mut transaction).await?;
         requests::rows::delete_all(&mut transaction).await?;
         devices::rows::delete_all(&mut transaction).await?;
+        listing::delete_all(&mut transaction).await?;
         let mut after = Sequence(0);
         while after < head.sequence {
             let events = self.read_after(after, STEP).await?;

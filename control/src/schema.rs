@@ -7,7 +7,7 @@ use crate::store::Engine;
 
 /// What leads from each version to the next: `STEPS[0]` makes version 1. Types that the engines spell differently stand
 /// in braces.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &[
         "CREATE TABLE events (
         sequence {integer} PRIMARY KEY,
@@ -54,16 +54,29 @@ const STEPS: [&[&str]; 2] = [
         // A key that enrols again is the same device.
         "CREATE INDEX devices_by_key ON devices (key_sha256)",
     ],
+    &[
+        // Things that are few and small, all kinds in one table. Labels are compared byte by byte on every engine.
+        "CREATE TABLE listings (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        version {integer} NOT NULL,
+        label TEXT {bytewise} NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) {strict}",
+        "CREATE INDEX listings_by_label ON listings (kind, label, id)",
+    ],
 ];
 
 /// The newest schema that this program knows.
 pub(crate) const KNOWN: i64 = STEPS.len() as i64;
 
-/// Brings the store to [`KNOWN`], all steps in one transaction, one node at a time.
+/// Brings the store to [`KNOWN`], all steps in one transaction, one node at a time. Says whether it was an older store:
+/// then new tables do not hold yet what the events say.
 pub(crate) async fn migrate(
     connection: &mut AnyConnection,
     engine: Engine,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let failed = StoreError::while_doing("preparing its tables");
     let mut transaction = connection
         .begin_with(engine.begin())
@@ -122,5 +135,6 @@ pub(crate) async fn migrate(
     .execute(&mut *transaction)
     .await
     .map_err(&failed)?;
-    transaction.commit().await.map_err(&failed)
+    transaction.commit().await.map_err(&failed)?;
+    Ok((1..KNOWN).contains(&found))
 }

@@ -64,14 +64,18 @@ impl ControlStore {
             .acquire()
             .await
             .map_err(StoreError::while_doing("connecting"))?;
-        schema::migrate(&mut connection, engine).await?;
+        let was_older = schema::migrate(&mut connection, engine).await?;
         drop(connection);
-        Ok(Self {
+        let store = Self {
             engine,
             writer,
             reader,
             signal: Arc::new(Signal::start(engine, address)),
-        })
+        };
+        if was_older {
+            store.rebuild_projections().await?;
+        }
+        Ok(store)
     }
 
     /// Appends `events` to `stream` if it still has the version `expected`, all or none, with everything that projections

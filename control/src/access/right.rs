@@ -58,6 +58,8 @@ rights! {
     RetentionManage = "retention.manage",
     /// Reading who did what here.
     AuditView = "audit.view",
+    /// Saying who may do what: roles, principals and their tokens, groups of devices.
+    AccessManage = "access.manage",
 }
 
 impl fmt::Display for Right {

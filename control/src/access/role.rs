@@ -1,11 +1,13 @@
 //! Roles: names for sets of rights. The built-in ones are fixed; all others are made by administrators.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::right::{Right, Rights};
-
-/// Characters of a role's name: it stands in a menu.
-const MAX_NAME_CHARS: usize = 64;
+use crate::names::{InvalidName, Name};
 
 /// A role that is always there. The four that Intune has, with the same rights of Intune's; the rights that Intune does not
 /// know are in none of them, so that somebody who moves here gets no more than there.
@@ -45,6 +47,18 @@ impl BuiltInRole {
         }
     }
 
+    /// Its name in addresses and events.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::EndpointPrivilegeManager => "endpoint-privilege-manager",
+            Self::EndpointPrivilegeReader => "endpoint-privilege-reader",
+            Self::EndpointSecurityManager => "endpoint-security-manager",
+            Self::ReadOnlyOperator => "read-only-operator",
+        }
+    }
+
     /// What it allows.
     #[must_use]
     pub fn rights(self) -> Rights {
@@ -66,10 +80,63 @@ impl BuiltInRole {
     }
 }
 
+/// Names a role: a built-in one by its id, another one by that of its stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RoleRef {
+    /// One that is always there.
+    BuiltIn(BuiltInRole),
+    /// One that an administrator made.
+    Custom(Uuid),
+}
+
+/// A text that names no role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no role: write the id of one")]
+pub struct NotARole(pub String);
+
+impl FromStr for RoleRef {
+    type Err = NotARole;
+
+    fn from_str(text: &str) -> Result<Self, NotARole> {
+        let built_in = BuiltInRole::ALL.into_iter().find(|role| role.id() == text);
+        match built_in {
+            Some(role) => Ok(Self::BuiltIn(role)),
+            None => match Uuid::try_parse(text) {
+                Ok(id) => Ok(Self::Custom(id)),
+                Err(_) => Err(NotARole(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for RoleRef {
+    type Error = NotARole;
+
+    fn try_from(text: String) -> Result<Self, NotARole> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for RoleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(role) => f.write_str(role.id()),
+            Self::Custom(id) => id.fmt(f),
+        }
+    }
+}
+
+impl From<RoleRef> for String {
+    fn from(role: RoleRef) -> Self {
+        role.to_string()
+    }
+}
+
 /// A role that an administrator made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomRole {
-    name: String,
+    name: Name,
     rights: Rights,
 }
 
@@ -77,11 +144,8 @@ pub struct CustomRole {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRole {
     /// It has no name, or one that fits no menu.
-    #[error("a role's name has from 1 to {limit} characters and none of them ends a line")]
-    Name {
-        /// The most.
-        limit: usize,
-    },
+    #[error(transparent)]
+    Name(#[from] InvalidName),
     /// People would take it for the built-in one.
     #[error("{0} is a built-in role: choose another name")]
     BuiltIn(&'static str),
@@ -105,14 +169,8 @@ impl CustomRole {
     ///
     /// [`InvalidRole`] says what to change.
     pub fn new(name: &str, rights: Rights) -> Result<Self, InvalidRole> {
-        let name = name.trim();
-        let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
-        if !fits || name.chars().any(char::is_control) {
-            return Err(InvalidRole::Name {
-                limit: MAX_NAME_CHARS,
-            });
-        }
-        let alike = |role: &BuiltInRole| role.name().to_lowercase() == name.to_lowercase();
+        let name = Name::parse(name)?;
+        let alike = |role: &BuiltInRole| role.name().to_lowercase() == name.folded();
         if let Some(role) = BuiltInRole::ALL.into_iter().find(alike) {
             return Err(InvalidRole::BuiltIn(role.name()));
         }
@@ -129,15 +187,17 @@ impl CustomRole {
                 return Err(InvalidRole::Useless { needs, without });
             }
         }
-        Ok(Self {
-            name: name.to_owned(),
-            rights,
-        })
+        Ok(Self { name, rights })
+    }
+
+    /// The same role with other rights, as an event that was decided says.
+    pub(crate) fn allowing(self, rights: Rights) -> Self {
+        Self { rights, ..self }
     }
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Name {
         &self.name
     }
 

@@ -75,14 +75,15 @@ impl Engine {
 
     /// Replaces what stands in braces in a definition of a table.
     pub(crate) fn spell(self, definition: &str) -> String {
-        let (integer, bytes, strict) = match self {
-            Self::Sqlite => ("INTEGER", "BLOB", "STRICT"),
-            Self::Postgres => ("BIGINT", "BYTEA", ""),
+        let (integer, bytes, strict, bytewise) = match self {
+            Self::Sqlite => ("INTEGER", "BLOB", "STRICT", ""),
+            Self::Postgres => ("BIGINT", "BYTEA", "", "COLLATE \"C\""),
         };
         definition
             .replace("{integer}", integer)
             .replace("{bytes}", bytes)
             .replace("{strict}", strict)
+            .replace("{bytewise}", bytewise)
     }
 
     /// The writers' and the readers' connections.

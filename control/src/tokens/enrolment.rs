@@ -9,6 +9,7 @@ use super::secret::{Token, TokenHash};
 use crate::access::Tag;
 use crate::aggregate::Aggregate;
 use crate::event::TimeUs;
+use crate::listing::Listed;
 
 /// The longest life of a token: who rolls agents out for longer makes another one.
 const MAX_LIFE_S: i64 = 366 * 24 * 60 * 60;
@@ -32,6 +33,17 @@ pub struct EnrolmentToken {
     issued: Option<(TokenHash, Terms)>,
     agents: BTreeSet<Uuid>,
     revoked: bool,
+}
+
+/// A token in the list of tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolmentRow {
+    /// What it allows.
+    pub terms: Terms,
+    /// How many different agents have enrolled with it.
+    pub enrolled: u32,
+    /// Whether it was taken back.
+    pub revoked: bool,
 }
 
 /// What can be wanted of a token.
@@ -214,5 +226,31 @@ impl Aggregate for EnrolmentToken {
             EnrolmentEvent::UsedUp {} => {}
             EnrolmentEvent::Revoked {} => self.revoked = true,
         }
+    }
+}
+
+impl Listed for EnrolmentToken {
+    type Row = EnrolmentRow;
+
+    fn listed(before: Option<EnrolmentRow>, event: &EnrolmentEvent) -> Option<EnrolmentRow> {
+        if let EnrolmentEvent::Issued { terms, .. } = event {
+            return Some(EnrolmentRow {
+                terms: terms.clone(),
+                enrolled: 0,
+                revoked: false,
+            });
+        }
+        let mut row = before?;
+        match event {
+            EnrolmentEvent::AgentEnrolled { .. } => row.enrolled += 1,
+            EnrolmentEvent::Revoked {} => row.revoked = true,
+            EnrolmentEvent::Issued { .. } | EnrolmentEvent::UsedUp {} => {}
+        }
+        Some(row)
+    }
+
+    /// The one that ends first comes first. Its digits sort like the number.
+    fn label(row: &EnrolmentRow) -> String {
+        format!("{:020}", row.terms.expires_at.0)
     }
 }

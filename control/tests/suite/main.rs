@@ -12,6 +12,7 @@ mod feeds;
 mod kill;
 mod opening;
 mod place;
+mod principals;
 mod projections;
 mod released;
 mod requests;
@@ -54,6 +55,12 @@ on_both_engines!(
     kill::a_writer_that_is_killed_leaves_what_it_acknowledged_and_nothing_half,
     opening::a_newer_schema_is_refused_and_left_alone,
     opening::many_nodes_may_make_the_tables_at_once,
+    principals::the_first_start_makes_one_administrator_however_many_nodes_start,
+    principals::a_token_ends_at_once_for_each_of_its_reasons,
+    principals::roles_and_tokens_give_what_they_say_from_the_next_request_on,
+    principals::lists_are_what_the_events_say_page_by_page,
+    principals::a_reach_names_the_agents_of_its_groups_and_no_others,
+    principals::what_people_only_read_is_in_the_chain_too,
     projections::they_are_what_the_events_say_and_can_be_made_again,
     projections::what_is_over_is_found_and_expires,
     released::the_chain_of_known_events_has_the_known_hash,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use epm_control::{
-    Actor, DeviceEvent, EnrolmentEvent, NewEvent, RequestEvent, Sequence, StreamId, TimeUs,
-    Verification, Version,
+    ActivityEvent, Actor, ApiTokenEvent, DeviceEvent, DeviceGroupEvent, EnrolmentEvent, NewEvent,
+    PrincipalEvent, RequestEvent, RoleEvent, Sequence, StreamId, TimeUs, Verification, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +15,12 @@ use crate::place::{NOW, Place, actor, changed, id, stream};
 const DEVICES: &str = include_str!("released/device.jsonl");
 const REQUESTS: &str = include_str!("released/elevation_request.jsonl");
 const TOKENS: &str = include_str!("released/enrolment_token.jsonl");
+
+const PRINCIPALS: &str = include_str!("released/principal.jsonl");
+const ROLES: &str = include_str!("released/role.jsonl");
+const API_TOKENS: &str = include_str!("released/api_token.jsonl");
+const DEVICE_GROUPS: &str = include_str!("released/device_group.jsonl");
+const ACTIVITIES: &str = include_str!("released/activity.jsonl");
 
 /// Computed by another program, from the description in `control/src/chain.rs`.
 const KNOWN_HASH: &str = "9e8ab65291f59fc0f2bd6ecd30bcba018d44bde39e6825936ec11793b04a8567";
@@ -50,6 +56,23 @@ fn every_released_event_is_read_and_every_event_is_there() {
         known::<EnrolmentEvent>()
     );
     assert_eq!(read_all::<DeviceEvent>(DEVICES), known::<DeviceEvent>());
+    assert_eq!(
+        read_all::<PrincipalEvent>(PRINCIPALS),
+        known::<PrincipalEvent>()
+    );
+    assert_eq!(read_all::<RoleEvent>(ROLES), known::<RoleEvent>());
+    assert_eq!(
+        read_all::<ApiTokenEvent>(API_TOKENS),
+        known::<ApiTokenEvent>()
+    );
+    assert_eq!(
+        read_all::<DeviceGroupEvent>(DEVICE_GROUPS),
+        known::<DeviceGroupEvent>()
+    );
+    assert_eq!(
+        read_all::<ActivityEvent>(ACTIVITIES),
+        known::<ActivityEvent>()
+    );
     assert_eq!(known::<RequestEvent>().len(), 9);
 }
 
