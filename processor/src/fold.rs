@@ -9,7 +9,9 @@ mod elevation;
 mod index;
 mod members;
 mod rank;
+mod sets;
 mod time;
+mod touched;
 pub(crate) mod usage;
 mod words;
 mod work;
@@ -19,7 +21,7 @@ use std::collections::BTreeMap;
 use epm_event_log::{Entry, EntryKind, PartitionId};
 use epm_proto::head::RecordHead;
 use epm_proto::ids::{AgentId, Epoch, RecordName, Sequence};
-use epm_proto::sightings::{Group, Sighting};
+use epm_proto::sightings::Sighting;
 use epm_proto::v1::RejectedRecord;
 use epm_proto::view::{BodyView, ElevationExitView, ElevationView, RecordView};
 use epm_tables::schema::ELEVATIONS_TABLE;
@@ -161,18 +163,18 @@ impl Fold {
                 ],
                 day,
                 row: day_rows.rows(),
-                process: self.process(key, record, elevation),
+                member: self.member(key, record, elevation),
             });
         }
         elevation::append(day_rows, &mut self.scratch, entry, record, elevation);
     }
 
-    fn process(
+    fn member(
         &mut self,
         key: index::Key,
         record: &RecordView<'_>,
         elevation: &ElevationView<'_>,
-    ) -> Option<(Group, Member)> {
+    ) -> Option<Member> {
         // As the tables will say it.
         let pid = |pid: u64| pid.min(i64::MAX.unsigned_abs());
         let process = &elevation.process;
@@ -184,15 +186,13 @@ impl Fold {
             pid: pid(process.pid),
             parent_pid: pid(process.parent_pid),
             parent_path: process.parent_path,
+            user: elevation.user.user_name_raw,
+            target: elevation.user.target_user_name,
+            arguments: elevation.file.arguments,
+            terminal: process.terminal,
+            outcome: elevation.outcome.try_into().ok()?,
         };
-        let (group, sensor) = sighting.place()?;
-        let member = Member {
-            observed_at: time::time(record.observed_at_us),
-            key,
-            sensor,
-            row: key,
-        };
-        Some((group, member))
+        Member::new(&sighting, time::time(record.observed_at_us), key)
     }
 
     fn rejected(

@@ -5,9 +5,10 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::v1::{SensorKind, Trigger};
+use crate::v1::{Outcome, SensorKind, Trigger};
 
-/// What observations of one process agree on: device and program, or device and tool, hashed; and a process id.
+/// What observations of one process agree on: device and program, or device and tool, hashed; and a process id. For what
+/// several logs of sudo tell of one run: all that they tell of it, hashed twice.
 pub type Group = (u64, u64);
 
 /// Who saw a process, where several see the same one. Of a group each sees it once.
@@ -17,7 +18,7 @@ pub enum Sensor {
     Security4688,
     /// Sysmon event 1.
     Sysmon1,
-    /// sudo's own line of a command.
+    /// What sudo itself tells of a command: its line, or what it told a log server.
     SudoLine,
     /// sudo's record of it in the audit log.
     SudoCommand,
@@ -42,8 +43,27 @@ impl Sensor {
     }
 }
 
+/// To whom sudo told of a run. It tells a log server and each of its logs once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Told {
+    /// A log server, which knows the run best and to the nanosecond.
+    Server,
+    /// Its JSON event log, or the `log.json` of its I/O log.
+    Json,
+    /// syslog.
+    Line,
+    /// Its own text log.
+    File,
+}
+
+/// How much earlier than sudo's start a log of it may date a run, in microseconds: it may know whole seconds only.
+pub const TOLD_BEFORE_US: i64 = 1_000_000;
+/// How much later than sudo's start a log of it may date a run, in microseconds: sudo asks for a password in between.
+/// Beyond it one run counts twice; a longer wait would rather count two as one.
+pub const TOLD_AFTER_US: i64 = 30_000_000;
+
 /// What one observation says of its process. Texts may be empty and numbers zero where it does not say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Sighting<'a> {
     /// Who saw it.
     pub kind: SensorKind,
@@ -59,6 +79,16 @@ pub struct Sighting<'a> {
     pub parent_pid: u64,
     /// The program of that.
     pub parent_path: &'a str,
+    /// Who asked for it, as written.
+    pub user: &'a str,
+    /// As whom it was to run.
+    pub target: &'a str,
+    /// Its arguments.
+    pub arguments: &'a str,
+    /// The terminal that it was asked for at.
+    pub terminal: &'a str,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 impl Sighting<'_> {
@@ -69,7 +99,9 @@ impl Sighting<'_> {
         match self.kind {
             SensorKind::Security4688 => self.process(Sensor::Security4688),
             SensorKind::Sysmon1 => self.process(Sensor::Sysmon1),
-            SensorKind::SudoSyslog => self.run(self.parent_pid, Sensor::SudoLine),
+            SensorKind::SudoSyslog | SensorKind::SudoLogServer => {
+                self.run(self.parent_pid, Sensor::SudoLine)
+            }
             SensorKind::AuditUserCmd => self.run(self.parent_pid, Sensor::SudoCommand),
             SensorKind::AuditExecve if self.parent_path.is_empty() => {
                 self.run(self.pid, Sensor::SudoItself)
@@ -77,6 +109,43 @@ impl Sighting<'_> {
             SensorKind::AuditExecve => self.run(self.parent_pid, Sensor::SudoStarted),
             _ => None,
         }
+    }
+
+    /// To whom sudo told of the run, and the group that what it told others of the run is in; `None` where this is not of
+    /// sudo, or does not say enough.
+    ///
+    /// No log of sudo names a run in a way that the others know. They agree on device, user, target, outcome, terminal,
+    /// and program with arguments, whose quotes and blanks each writes its own way.
+    #[must_use]
+    pub fn told(&self) -> Option<(Group, Told)> {
+        let told = match self.kind {
+            SensorKind::SudoLogServer => Told::Server,
+            SensorKind::SudoEventJson | SensorKind::SudoIoLog => Told::Json,
+            SensorKind::SudoSyslog => Told::Line,
+            SensorKind::SudoLogfile => Told::File,
+            _ => return None,
+        };
+        let known = [self.device, self.user, self.target, self.file_path];
+        if self.trigger != Trigger::Sudo || known.contains(&"") {
+            return None;
+        }
+        let terminal = match self.terminal.strip_prefix("/dev/") {
+            Some(terminal) => terminal,
+            None if ["unknown", "none"].contains(&self.terminal) => "",
+            None => self.terminal,
+        };
+        let hashed = |salt: &str| {
+            let mut hasher = DefaultHasher::new();
+            (salt, self.device.to_lowercase(), self.user, self.target).hash(&mut hasher);
+            (self.outcome as i32, terminal).hash(&mut hasher);
+            let command = self.file_path.chars().chain(self.arguments.chars());
+            let is_alike = |letter: &char| !letter.is_whitespace() && !"'\"\\".contains(*letter);
+            for letter in command.filter(is_alike) {
+                letter.hash(&mut hasher);
+            }
+            hasher.finish()
+        };
+        Some(((hashed("told"), hashed("told again")), told))
     }
 
     fn process(&self, sensor: Sensor) -> Option<(Group, Sensor)> {
@@ -162,6 +231,51 @@ mod tests {
                 vec![(2_600_000, Sysmon1)],
             ]
         );
+    }
+
+    #[test]
+    fn every_log_of_sudo_tells_of_a_run_in_its_own_way_and_means_the_same() {
+        let server = Sighting {
+            kind: SensorKind::SudoLogServer,
+            trigger: Trigger::Sudo,
+            device: "WEB-1",
+            file_path: "/usr/bin/sh",
+            arguments: r"-c 'echo '\''a b'\'''",
+            user: "anna",
+            target: "root",
+            terminal: "pts/0",
+            outcome: Outcome::Elevated,
+            ..Sighting::default()
+        };
+        let line = Sighting {
+            kind: SensorKind::SudoSyslog,
+            device: "web-1",
+            arguments: "-c echo 'a b'",
+            terminal: "/dev/pts/0",
+            ..server
+        };
+        let (group, told) = server.told().expect("it says enough");
+        assert_eq!(told, Told::Server);
+        assert_eq!(line.told(), Some((group, Told::Line)));
+        let (user, target, terminal, device) = ("bert", "daemon", "pts/1", "web-2");
+        let (arguments, outcome) = ("-c echo 'a c'", Outcome::Denied);
+        let others = [
+            Sighting { user, ..line },
+            Sighting { target, ..line },
+            Sighting { terminal, ..line },
+            Sighting { device, ..line },
+            Sighting { arguments, ..line },
+            Sighting { outcome, ..line },
+        ];
+        for other in others {
+            let (apart, _) = other.told().expect("it says enough");
+            assert_ne!(apart, group, "{other:?}");
+        }
+        let (device, kind) = ("", SensorKind::AuditUserCmd);
+        assert_eq!(Sighting { device, ..line }.told(), None);
+        assert_eq!(Sighting { kind, ..line }.told(), None);
+        let at = |terminal| Sighting { terminal, ..line }.told();
+        assert_eq!(at(""), at("unknown"));
     }
 
     #[test]

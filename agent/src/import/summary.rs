@@ -8,7 +8,7 @@ use std::path::Path;
 
 use epm_proto::ids::SourceKey;
 use epm_proto::sightings::{self, Group, Sensor, Sighting};
-use epm_proto::v1::{AccountClass, SensorKind, Trigger};
+use epm_proto::v1::{AccountClass, SensorKind};
 use serde::Serialize;
 
 use crate::source::{Observation, ProcessKey, Reading, Readings, Verdict};
@@ -136,12 +136,10 @@ impl Counter {
     fn start(&mut self, kind: SensorKind, process: &ProcessKey, observation: &Observation) {
         let sighting = Sighting {
             kind,
-            trigger: Trigger::Unspecified,
             device: &process.device,
             file_path: &process.image,
             pid: process.pid,
-            parent_pid: 0,
-            parent_path: "",
+            ..Sighting::default()
         };
         let Some((group, sensor)) = sighting.place() else {
             return;

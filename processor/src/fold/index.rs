@@ -7,14 +7,15 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, AsArray as _, RecordBatch, StringArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use epm_proto::sightings::{Group, Sensor, Sighting};
+use epm_proto::sightings::{Group, Sensor, Sighting, Told};
 use epm_tables::write::{DataFile, TableWriter, WriteError};
 
 use super::members;
 use super::rank::{self, Rank};
-use super::words::{SENSORS, TRIGGERS, number};
+use super::words::{OUTCOMES, SENSORS, TRIGGERS, number};
 
-/// Keys of all indexes together: about 150 MB. The days used longest ago go first.
+/// Keys of all indexes together: about 150 MB, and twice that where all are of processes or runs that others may have
+/// seen too. The days used longest ago go first.
 const MAX_KEYS: usize = 2 << 20;
 
 /// Columns that an index is made from.
@@ -31,6 +32,11 @@ const COLUMNS: &[&str] = &[
     "parent_pid",
     "parent_path",
     "trigger",
+    "user_name_raw",
+    "target_user_name",
+    "arguments",
+    "terminal",
+    "outcome",
     "result_code",
     "duration_ms",
 ];
@@ -41,14 +47,42 @@ pub(crate) type Key = [u8; 16];
 /// Result code and duration of an elevation that is over.
 pub(crate) type End = [Option<i64>; 2];
 
-/// One observation of a process that several sensors may see.
+/// One observation of what others may have seen too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Member {
     pub(crate) observed_at: i64,
     pub(crate) key: Key,
-    pub(crate) sensor: Sensor,
+    /// The process, and who saw it.
+    pub(crate) place: Option<(Group, Sensor)>,
+    /// What sudo told of its run, and to whom.
+    pub(crate) told: Option<(Group, Told)>,
     /// Key of the row that it is part of.
     pub(crate) row: Key,
+}
+
+impl Member {
+    /// The observation that `sighting` says, where others may have seen the same.
+    pub(crate) fn new(sighting: &Sighting<'_>, observed_at: i64, key: Key) -> Option<Self> {
+        let (place, told) = (sighting.place(), sighting.told());
+        (place.is_some() || told.is_some()).then_some(Self {
+            observed_at,
+            key,
+            place,
+            told,
+            row: key,
+        })
+    }
+
+    /// The group of its process.
+    pub(crate) fn group(&self) -> Option<Group> {
+        self.place.map(|(group, _)| group)
+    }
+
+    /// Every group that it is in.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Group> {
+        let told = self.told.map(|(group, _)| group);
+        self.group().into_iter().chain(told)
+    }
 }
 
 /// Where an observation is.
@@ -66,7 +100,9 @@ pub(crate) struct Held {
 #[derive(Debug, Default)]
 pub(crate) struct DayIndex {
     keys: HashMap<Key, Held>,
-    groups: HashMap<Group, Vec<Member>>,
+    members: HashMap<Key, Member>,
+    // Some left: a member knows which groups it is in.
+    groups: HashMap<Group, Vec<Key>>,
     paths: Vec<String>,
     used: u64,
 }
@@ -76,8 +112,15 @@ impl DayIndex {
         self.keys.get(key).copied()
     }
 
-    pub(crate) fn members(&self, group: &Group) -> &[Member] {
-        self.groups.get(group).map_or(&[], Vec::as_slice)
+    /// The observation `key`, where others may have seen the same.
+    pub(crate) fn member(&self, key: &Key) -> Option<Member> {
+        self.members.get(key).copied()
+    }
+
+    pub(crate) fn members(&self, group: &Group) -> impl Iterator<Item = Member> {
+        let keys = self.groups.get(group).into_iter().flatten();
+        let members = keys.filter_map(|key| self.member(key));
+        members.filter(|member| member.groups().any(|of| of == *group))
     }
 
     pub(crate) fn path(&self, file: u32) -> &str {
@@ -95,12 +138,19 @@ impl DayIndex {
                 end: observation.end,
             };
             self.keys.insert(observation.key, held);
-            if let Some((group, member)) = observation.process {
-                let members = self.groups.entry(group).or_default();
-                match members.iter_mut().find(|held| held.key == member.key) {
-                    Some(held) => *held = member,
-                    None => members.push(member),
-                }
+            self.place(observation.key, observation.member);
+        }
+    }
+
+    fn place(&mut self, key: Key, member: Option<Member>) {
+        let before = match member {
+            Some(member) => self.members.insert(key, member),
+            None => self.members.remove(&key),
+        };
+        let was_in = |group: Group| before.is_some_and(|was| was.groups().any(|of| of == group));
+        for group in member.iter().flat_map(Member::groups) {
+            if !was_in(group) {
+                self.groups.entry(group).or_default().push(key);
             }
         }
     }
@@ -121,7 +171,7 @@ pub(crate) struct Observation {
     pub(crate) key: Key,
     pub(crate) rank: Rank,
     pub(crate) end: End,
-    pub(crate) process: Option<(Group, Member)>,
+    pub(crate) member: Option<Member>,
 }
 
 /// Every observation of `rows`, those that were merged into one row included.
@@ -143,7 +193,7 @@ pub(crate) fn observations(rows: &RecordBatch) -> Vec<Observation> {
                 key,
                 rank: Rank::of_stored(rows, row, parse_uuid(events.value(row))),
                 end: end(rows, row),
-                process: process(rows, row, key),
+                member: member(rows, row, key),
             }),
         }
     }
@@ -160,7 +210,7 @@ fn long(rows: &RecordBatch, name: &str, row: usize) -> Option<i64> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> {
+fn member(rows: &RecordBatch, row: usize, key: Key) -> Option<Member> {
     let sensors = rows.column_by_name("sensors")?.as_list_opt::<i32>()?;
     if sensors.is_null(row) {
         return None;
@@ -178,15 +228,14 @@ fn process(rows: &RecordBatch, row: usize, key: Key) -> Option<(Group, Member)> 
     sighted(sensor, text, pid, times.value(row), key)
 }
 
-/// The process of an observation that says `text` and `pid` in the columns of these names, where other sensors may see
-/// it too.
+/// The observation that says `text` and `pid` in the columns of these names, where others may have seen the same.
 pub(crate) fn sighted<'a>(
     sensor: &str,
     text: impl Fn(&'static str) -> Option<&'a str>,
     pid: impl Fn(&'static str) -> Option<i64>,
     observed_at: i64,
     key: Key,
-) -> Option<(Group, Member)> {
+) -> Option<Member> {
     let text = |name| text(name).unwrap_or_default();
     let pid = |name| pid(name).map_or(0, |pid| pid.unsigned_abs());
     let sighting = Sighting {
@@ -197,15 +246,13 @@ pub(crate) fn sighted<'a>(
         pid: pid("pid"),
         parent_pid: pid("parent_pid"),
         parent_path: text("parent_path"),
+        user: text("user_name_raw"),
+        target: text("target_user_name"),
+        arguments: text("arguments"),
+        terminal: text("terminal"),
+        outcome: number(OUTCOMES, text("outcome")).try_into().ok()?,
     };
-    let (group, sensor) = sighting.place()?;
-    let member = Member {
-        observed_at,
-        key,
-        sensor,
-        row: key,
-    };
-    Some((group, member))
+    Member::new(&sighting, observed_at, key)
 }
 
 /// The key that 32 hexadecimal digits write.

@@ -1,9 +1,9 @@
-//! One process that several sensors saw is one row: which observations belong together, and what their row says.
+//! What several sensors saw of one process is one row: what it says. Which observations belong together is for `sets.rs`.
 //!
 //! Pure: the rows are a function of the set of observations, in whatever order they came. A row that stands for several
 //! keeps each as it was alone, so that a later observation can be weighed against all of them.
 
-use epm_proto::sightings::{self, Group, Sensor};
+use epm_proto::sightings::{Sensor, Told};
 use epm_tables::schema::{Column, ELEVATIONS_TABLE, Kind};
 use epm_tables::write::{Cell, Cells};
 use serde_json::{Map, Value};
@@ -59,13 +59,6 @@ pub(crate) fn keys(row: &Cells) -> Vec<Key> {
     own.into_iter().chain(merged).collect()
 }
 
-/// Which observations are one process. Members of a group, in any order, to sets of their keys, the earliest first.
-pub(crate) fn pair(mut members: Vec<Member>) -> Vec<Vec<Key>> {
-    let sets = sightings::join(&mut members, |member| (member.observed_at, member.sensor));
-    let keys = |set: Vec<usize>| set.into_iter().map(|at| members[at].key).collect();
-    sets.into_iter().map(keys).collect()
-}
-
 /// The observations that a row was made of, each as it was alone. A row whose observations cannot be read stands for
 /// itself: nothing of it goes.
 pub(crate) fn explode(row: Cells) -> Vec<Cells> {
@@ -91,7 +84,7 @@ pub(crate) fn assemble(mut observations: Vec<Cells>) -> Cells {
     let mut richest_first: Vec<&Cells> = observations.iter().collect();
     richest_first.sort_by_key(|row| rank(row));
     let mut security_first = richest_first.clone();
-    security_first.sort_by_key(|row| sensor(row) != Some(Sensor::Security4688));
+    security_first.sort_by_key(|row| !is_security(row));
     let decider = decider(&richest_first);
     let pick = |column: &Column, index: usize| -> Cell {
         if ENVELOPE.contains(&column.name) {
@@ -130,18 +123,25 @@ fn sensors(row: &Cells) -> Vec<String> {
     }
 }
 
-fn sensor(row: &Cells) -> Option<Sensor> {
-    process(row).map(|(_, member)| member.sensor)
+fn is_security(row: &Cells) -> bool {
+    let place = member(row).and_then(|member| member.place);
+    place.is_some_and(|(_, sensor)| sensor == Sensor::Security4688)
 }
 
 /// Whose facts a row takes first where several sensors know them: the less, the richer.
 fn rank(row: &Cells) -> u8 {
-    match sensor(row) {
-        Some(Sensor::Sysmon1 | Sensor::SudoLine) => 0,
-        Some(Sensor::Security4688 | Sensor::SudoStarted) => 1,
-        Some(Sensor::SudoCommand) => 2,
+    let Some(member) = member(row) else {
+        return u8::MAX;
+    };
+    match (member.told.map(|(_, told)| told), member.place) {
+        (Some(Told::Server), _) => 0,
+        (Some(Told::Json), _) => 1,
+        (Some(Told::Line), _) | (None, Some((_, Sensor::Sysmon1 | Sensor::SudoLine))) => 2,
+        (Some(Told::File), _) => 3,
+        (None, Some((_, Sensor::Security4688 | Sensor::SudoStarted))) => 4,
+        (None, Some((_, Sensor::SudoCommand))) => 5,
         // sudo is not what was asked for.
-        Some(Sensor::SudoItself) | None => 3,
+        (None, Some((_, Sensor::SudoItself)) | None) => 6,
     }
 }
 
@@ -209,21 +209,16 @@ pub(crate) fn observations(text: &str, row: usize, row_key: Key) -> Vec<Observat
     let observation = |cells: &Cells| -> Option<Observation> {
         let key = cells[at("source_event_key")].text().and_then(parse_key)?;
         let rank = Rank::of_row(cells)?;
-        let process = process(cells).map(|(group, member)| {
-            (
-                group,
-                Member {
-                    row: row_key,
-                    ..member
-                },
-            )
+        let member = member(cells).map(|member| Member {
+            row: row_key,
+            ..member
         });
         Some(Observation {
             row,
             key,
             rank,
             end: end(cells),
-            process,
+            member,
         })
     };
     parsed.iter().filter_map(observation).collect()
@@ -236,8 +231,8 @@ fn end(cells: &Cells) -> End {
     })
 }
 
-/// The process that a single observation tells of, where other sensors may see it too.
-pub(crate) fn process(cells: &Cells) -> Option<(Group, Member)> {
+/// A single observation, where others may have seen the same.
+fn member(cells: &Cells) -> Option<Member> {
     let sensors = sensors(cells);
     let key = cells[at("source_event_key")].text().and_then(parse_key)?;
     let Cell::Time(observed_at) = cells[at("observed_at")] else {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
-use epm_proto::sightings::Group;
 use epm_tables::schema::ELEVATIONS_TABLE;
 use epm_tables::write::{Cell, Cells, DataFile, RowsBuilder, TableWriter, WriteError, read_cells};
 
 use super::index::{End, Indexes, Key, Member, observations};
-use super::members::{self, amend, assemble, explode, keys, pair};
+use super::members::{self, amend, assemble, explode, keys};
 use super::rank::Rank;
+use super::touched::Touched;
 
 /// A row that arrived and has a key at its source.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Keyed {
     pub(crate) end: End,
     pub(crate) day: i32,
     pub(crate) row: usize,
-    pub(crate) process: Option<(Group, Member)>,
+    pub(crate) member: Option<Member>,
 }
 
 /// An exit that arrived.
@@ -121,28 +121,25 @@ impl<'a> Work<'a> {
         for day in days {
             self.indexes.load(self.table, day).await?;
         }
-        let mut groups: BTreeMap<(i32, Group), Vec<Member>> = BTreeMap::new();
+        let mut days: BTreeMap<i32, Touched> = BTreeMap::new();
         for row in keyed {
-            self.settle_key(row, &mut groups).await?;
+            let touched = days.entry(row.day).or_default();
+            self.settle_key(row, touched).await?;
         }
-        for ((day, group), fresh) in groups {
-            self.settle_group(day, group, fresh).await?;
+        for (day, touched) in days {
+            self.settle_sets(day, touched).await?;
         }
         self.settle_exits(exits).await?;
         self.finish()
     }
 
-    async fn settle_key(
-        &mut self,
-        row: Keyed,
-        groups: &mut BTreeMap<(i32, Group), Vec<Member>>,
-    ) -> Result<(), WriteError> {
+    async fn settle_key(&mut self, row: Keyed, touched: &mut Touched) -> Result<(), WriteError> {
         match self.rank_of(row.day, &row.key) {
             None => {
                 self.fresh_of.insert(row.key, (row.day, row.row, row.rank));
-                if let Some((group, member)) = row.process {
-                    groups.entry((row.day, group)).or_default().push(member);
-                }
+                row.member
+                    .into_iter()
+                    .for_each(|member| touched.add(member));
             }
             Some(held) if held <= row.rank => {
                 self.drop_fresh(row.day, row.row);
@@ -154,6 +151,11 @@ impl<'a> Work<'a> {
                 self.drop_fresh(row.day, row.row);
                 self.outcome.repeated += 1;
                 self.replace(row.day, &row.key, arrived).await?;
+                let held = self
+                    .indexes
+                    .day(row.day)
+                    .and_then(|day| day.member(&row.key));
+                touched.replace(row.key, held, row.member);
             }
         }
         Ok(())
@@ -196,55 +198,34 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn settle_group(
-        &mut self,
-        day: i32,
-        group: Group,
-        fresh: Vec<Member>,
-    ) -> Result<(), WriteError> {
-        let stored = self
-            .indexes
-            .day(day)
-            .map_or(&[][..], |index| index.members(&group));
-        if stored.len() + fresh.len() < 2 {
-            return Ok(());
-        }
-        let all: Vec<Member> = stored.iter().copied().chain(fresh).collect();
-        let row_of: HashMap<Key, Key> = all.iter().map(|member| (member.key, member.row)).collect();
-        let mut size_of: HashMap<Key, usize> = HashMap::new();
-        for member in &all {
-            *size_of.entry(member.row).or_default() += 1;
-        }
-        let is_as_it_was = |set: &Vec<Key>| {
-            let row = row_of[&set[0]];
-            set.iter().all(|key| row_of[key] == row) && size_of[&row] == set.len()
-        };
-        let sets: Vec<Vec<Key>> = pair(all)
-            .into_iter()
-            .filter(|set| !is_as_it_was(set))
-            .collect();
+    async fn settle_sets(&mut self, day: i32, touched: Touched) -> Result<(), WriteError> {
+        let (sets, row_of) = touched.sets(self.indexes.day(day));
         let rows: BTreeSet<Key> = sets.iter().flatten().map(|key| row_of[key]).collect();
-        let (mut singles, mut any_stored) = (HashMap::new(), false);
         self.outcome.joined += (rows.len() as u64).saturating_sub(sets.len() as u64);
+        let mut singles: BTreeMap<Key, (Cells, bool)> = BTreeMap::new();
         for row in rows {
             if let Some((cells, was_stored)) = self.take(day, &row).await? {
-                any_stored |= was_stored;
+                if was_stored {
+                    self.outcome.recount.insert(day);
+                }
                 for observation in explode(cells) {
                     if let Some(key) = keys(&observation).first() {
-                        singles.insert(*key, observation);
+                        singles.insert(*key, (observation, was_stored));
                     }
                 }
             }
         }
-        if any_stored {
-            self.outcome.recount.insert(day);
-        }
         for set in sets {
-            let observations: Vec<Cells> =
-                set.iter().filter_map(|key| singles.remove(key)).collect();
-            if !observations.is_empty() {
-                self.put(day, assemble(observations), any_stored);
+            let found: Vec<_> = set.iter().filter_map(|key| singles.remove(key)).collect();
+            if !found.is_empty() {
+                let was_stored = found.iter().any(|(_, was_stored)| *was_stored);
+                let observations = found.into_iter().map(|(cells, _)| cells).collect();
+                self.put(day, assemble(observations), was_stored);
             }
+        }
+        // Whatever is in no set stands for itself.
+        for (observation, was_stored) in singles.into_values() {
+            self.put(day, observation, was_stored);
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use epm_proto::v1::{self, SensorKind, record::Body};
 use proptest::prelude::*;
 
-use crate::world::{START_US, Spool, World, elevation, exit, process_start, run_of_sudo};
+use crate::world::{
+    START_US, Spool, World, elevation, exit, process_start, run_of_sudo, told_by_sudo,
+};
 
 /// What an agent records; small numbers, so that keys, processes and times meet.
 #[derive(Clone, Debug)]
@@ -12,6 +14,7 @@ enum Act {
     Plain { program: u8, at: i64 },
     Imported { key: u8, knows: u8 },
     Seen { number: u8 },
+    Told { number: u8, knows: bool },
     Exit { key: u8, code: i64 },
     Heartbeat { spool: u64 },
     Loss { sequence: u64, key: u8 },
@@ -25,6 +28,8 @@ fn act() -> impl Strategy<Value = Act> {
         }),
         (0..6_u8, 0..16_u8).prop_map(|(key, knows)| Act::Imported { key, knows }),
         (0..48_u8).prop_map(|number| Act::Seen { number }),
+        (0..24_u8, any::<bool>()).prop_map(|(number, knows)| Act::Told { number, knows }),
+        (0..24_u8, any::<bool>()).prop_map(|(number, knows)| Act::Told { number, knows }),
         (0..8_u8, 0..3_i64).prop_map(|(key, code)| Act::Exit { key, code }),
         (0..9_u64).prop_map(|spool| Act::Heartbeat { spool }),
         (1..9_u64, 0..4_u8).prop_map(|(sequence, key)| Act::Loss { sequence, key }),
@@ -66,6 +71,7 @@ fn records(agent: u8, acts: &[Act]) -> Vec<Bytes> {
                 }
                 seen(&mut spool, *number)
             }
+            Act::Told { number, knows } => told(&mut spool, *number, *knows),
             Act::Exit { key, .. } if !started[usize::from(*key)] => continue,
             Act::Exit { key, code } => {
                 let end = match usize::from(*key).checked_sub(6) {
@@ -122,6 +128,24 @@ fn seen(spool: &mut Spool, number: u8) -> Bytes {
     };
     let body = process_start(sensor, "setup.exe", 70 + u64::from(number / 12));
     spool.record(&[200 + number; 16], seen_at(number), Body::Elevation(body))
+}
+
+/// What sudo told of a run: to whom and when follows from `number`. Times lie so that runs compete within the windows, and
+/// one record may or may not know the process, which [`seen`] has too.
+fn told(spool: &mut Spool, number: u8, knows: bool) -> Bytes {
+    let (sensor, later_us) = match number % 3 {
+        0 => (SensorKind::SudoLogServer, 300),
+        1 => (SensorKind::SudoSyslog, 0),
+        _ => (SensorKind::SudoLogfile, 0),
+    };
+    let program = if number.is_multiple_of(5) {
+        "uname"
+    } else {
+        "id"
+    };
+    let at = START_US + i64::from(number / 3) * 11_000_000 + later_us;
+    let body = told_by_sudo(sensor, program, knows);
+    spool.record(&[30 + number; 16], at, Body::Elevation(body))
 }
 
 fn seen_at(number: u8) -> i64 {

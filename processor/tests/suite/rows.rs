@@ -9,6 +9,7 @@ use prost::Message as _;
 
 use crate::world::{
     START_US, Spool, World, cell, elevation, entry, exit, process_start, run_of_sudo, text,
+    told_by_sudo,
 };
 
 #[tokio::test]
@@ -210,6 +211,83 @@ async fn a_run_that_sudo_refused_is_refused_although_sudo_itself_started() {
     assert_eq!(text(&rows[0], "outcome"), "denied");
     assert_eq!(text(&rows[0], "elevation_type"), "deny");
     assert_eq!(text(&rows[0], "file_name"), "id");
+}
+
+#[tokio::test]
+async fn what_sudo_told_its_log_server_and_its_logs_is_one_row_a_run_in_whatever_order() {
+    use SensorKind::{AuditUserCmd, SudoLogServer, SudoLogfile, SudoSyslog};
+    const RUNS: u8 = 5;
+    // Each told to three, as it was at the same command again and again; who asked the kernel knows the process.
+    let told = |run: u8| {
+        let at = START_US + i64::from(run) * 400_000;
+        let whole = at / 1_000_000 * 1_000_000;
+        [
+            (SudoLogServer, at, run == 0),
+            (SudoSyslog, whole, false),
+            (SudoLogfile, whole, false),
+            (AuditUserCmd, at + 2_000, true),
+        ]
+        .into_iter()
+        .enumerate()
+        // Process ids that come back so soon would be one process: only the first run is in the audit log.
+        .filter(move |(_, (sensor, ..))| *sensor != AuditUserCmd || run == 0)
+        .map(move |(at, seen)| (20 + 4 * run + at as u8, seen))
+    };
+    let all: Vec<_> = (0..RUNS).flat_map(told).collect();
+    for step in [1, 5, 7, 11] {
+        let world = World::new();
+        let mut spool = Spool::new(1);
+        for at in 0..all.len() {
+            let (key, (sensor, at, knows)) = all[at * step % all.len()];
+            let seen = told_by_sudo(sensor, "id", knows);
+            let record = spool.record(&[key; 16], at, Body::Elevation(seen));
+            world.append(&[record]).await;
+            if key.is_multiple_of(3) {
+                world.fold().await;
+            }
+        }
+        world.fold().await;
+        let rows = world.elevations().await;
+        assert_eq!(rows.len(), usize::from(RUNS), "step {step}");
+        for row in &rows {
+            let Cell::TextList(sensors) = cell(row, "sensors") else {
+                panic!("no sensors");
+            };
+            let mut expected = vec!["sudo_log_server", "sudo_logfile", "sudo_syslog"];
+            if *cell(row, "parent_pid") == Cell::Long(4242) {
+                expected.insert(0, "audit_user_cmd");
+            }
+            assert_eq!(*sensors, expected);
+        }
+        let known = rows.iter().filter(|row| !cell(row, "parent_pid").is_null());
+        assert_eq!(known.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_learns_its_process_later_joins_what_was_seen_of_it() {
+    use SensorKind::{AuditUserCmd, SudoLogServer};
+    let sent = [
+        (1, SudoLogServer, false),
+        (2, AuditUserCmd, true),
+        (1, SudoLogServer, true),
+    ];
+    let folded = |order: [usize; 3]| async move {
+        let world = World::new();
+        let mut spool = Spool::new(1);
+        for at in order {
+            let (key, sensor, knows) = sent[at];
+            let seen = told_by_sudo(sensor, "id", knows);
+            let at = START_US + i64::from(key);
+            let record = spool.record(&[key; 16], at, Body::Elevation(seen));
+            world.append(&[record]).await;
+            world.fold().await;
+        }
+        world.elevations().await.len()
+    };
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]] {
+        assert_eq!(folded(order).await, 1, "{order:?}");
+    }
 }
 
 #[tokio::test]

@@ -123,6 +123,16 @@ pub(crate) fn run_of_sudo(sensor: v1::SensorKind, program: &str) -> v1::Elevatio
     seen
 }
 
+/// What sudo told `sensor` of a run: with the id of its process, 4242, where that is known.
+pub(crate) fn told_by_sudo(sensor: v1::SensorKind, program: &str, knows: bool) -> v1::Elevation {
+    let mut told = run_of_sudo(sensor, program);
+    told.user.get_or_insert_default().target_user_name = "root".to_owned();
+    if !knows {
+        told.process = None;
+    }
+    told
+}
+
 pub(crate) fn exit(start_key: &[u8], started_us: i64, code: i64) -> Body {
     Body::ElevationExit(v1::ElevationExit {
         start_key: start_key.to_vec(),
