@@ -135,15 +135,19 @@ impl Client {
         // Answers are small and awaited: they must not wait to be joined with others.
         let _ = stream.set_nodelay(true);
         let ended = match &self.transport {
-            Transport::Plain => match peer::is_root(peer, server) {
-                Ok(true) => self.talk(stream).await,
-                Ok(false) => Ended::Stranger,
+            Transport::Plain => match peer::Client::of(peer, server) {
+                Ok(client) if client.is_root() => {
+                    // Before sudo is answered: until then it is there, and called sudo.
+                    let sudo = tokio::task::spawn_blocking(move || client.sudo()).await;
+                    self.talk(stream, sudo.ok().flatten()).await
+                }
+                Ok(_) => Ended::Stranger,
                 Err(error) => Ended::Unknown(error),
             },
             Transport::Tls(tls) => {
                 let accepted = tokio::time::timeout(HELLO_TIMEOUT, tls.accept(stream));
                 match accepted.await {
-                    Ok(Ok(stream)) => self.talk(stream).await,
+                    Ok(Ok(stream)) => self.talk(stream, None).await,
                     Ok(Err(error)) => Ended::Transport(error),
                     Err(_) => Ended::Silent,
                 }
@@ -155,12 +159,12 @@ impl Client {
         }
     }
 
-    async fn talk<S>(&self, stream: S) -> Ended
+    async fn talk<S>(&self, stream: S, sudo: Option<u64>) -> Ended
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
     {
         let frames = Frames::new(stream, Arc::clone(&self.frames));
-        session::Session::new(frames, &self.agent, &self.counts)
+        session::Session::new(frames, &self.agent, &self.counts, sudo)
             .run(HELLO_TIMEOUT, &self.stop)
             .await
     }

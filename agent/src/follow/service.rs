@@ -35,12 +35,26 @@ pub enum FollowError {
 struct ThroughAgent {
     agent: Arc<Agent>,
     runtime: Handle,
+    device_name: String,
 }
 
 impl Recorder for ThroughAgent {
-    fn record(&mut self, observations: Vec<Observation>) -> Result<(), AgentError> {
+    fn record(&mut self, mut observations: Vec<Observation>) -> Result<(), AgentError> {
+        for observation in &mut observations {
+            name_device(observation, &self.device_name);
+        }
         self.runtime
             .block_on(self.agent.observe_where_room(observations))
+    }
+}
+
+/// A log that names no host, as sudo's own and an audit log without `node=`, is of the device where it is followed.
+fn name_device(observation: &mut Observation, device_name: &str) {
+    if let v1::record::Body::Elevation(elevation) = &mut observation.body {
+        let device = elevation.device.get_or_insert_default();
+        if device.device_name.is_empty() {
+            device_name.clone_into(&mut device.device_name);
+        }
     }
 }
 
@@ -131,7 +145,14 @@ async fn look(
 ) -> Result<(Follower, Looked), FollowError> {
     let runtime = Handle::current();
     let looking = tokio::task::spawn_blocking(move || {
-        let mut recorder = ThroughAgent { agent, runtime };
+        let mut recorder = ThroughAgent {
+            agent,
+            runtime,
+            device_name: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+        };
         let looked = follower.look(&mut recorder, Moment::now());
         (follower, looked)
     });

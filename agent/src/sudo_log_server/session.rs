@@ -88,15 +88,23 @@ pub(super) struct Session<'a, S> {
     frames: Frames<S>,
     agent: &'a Agent,
     counts: &'a Counts,
+    /// Process of the sudo at the other end, where it is known.
+    sudo: Option<u64>,
     stage: Stage,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
-    pub(super) fn new(frames: Frames<S>, agent: &'a Agent, counts: &'a Counts) -> Self {
+    pub(super) fn new(
+        frames: Frames<S>,
+        agent: &'a Agent,
+        counts: &'a Counts,
+        sudo: Option<u64>,
+    ) -> Self {
         Self {
             frames,
             agent,
             counts,
+            sudo,
             stage: Stage::Beginning,
         }
     }
@@ -204,7 +212,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         Ok(())
     }
 
-    async fn record(&mut self, record: Record, is_denied: bool) -> Result<Option<Start>, Ended> {
+    async fn record(
+        &mut self,
+        mut record: Record,
+        is_denied: bool,
+    ) -> Result<Option<Start>, Ended> {
+        // Of several commands of one sudo, only the one that it was asked for is its run.
+        record.sudo_pid = self.sudo.filter(|_| matches!(self.stage, Stage::Beginning));
         let (reading, start) = record.begin(SENSOR, is_denied).map_err(protocol)?;
         self.spool(reading.observation).await?;
         Ok(start)

@@ -1,5 +1,6 @@
 //! The log server for sudo, against the sudo and the sudo_sendlog of this machine.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -111,6 +112,13 @@ fn exits(bodies: &[Body]) -> Vec<&v1::ElevationExit> {
     of.collect()
 }
 
+/// The process of the sudo that told of it, as the kernel said.
+fn sudo_of(seen: &v1::Elevation) -> u64 {
+    seen.process
+        .as_ref()
+        .map_or(0, |process| process.parent_pid)
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("it ran")
 }
@@ -161,6 +169,8 @@ async fn a_stock_sudo_reports_runs_refusals_and_exits() {
     assert_eq!(second.sensor(), v1::SensorKind::SudoLogServer);
     assert_eq!(second.trigger(), v1::Trigger::Sudo);
     assert_eq!(elevations[2].reason, "command not allowed");
+    let processes: HashSet<u64> = elevations.iter().map(|seen| sudo_of(seen)).collect();
+    assert!(processes.len() == 4 && !processes.contains(&0));
 
     let exits = exits(&bodies);
     let codes: Vec<_> = exits
@@ -198,6 +208,12 @@ async fn commands_that_a_command_starts_are_reported_too() {
         .iter()
         .map(|seen| seen.file.as_ref().expect("a file").path.clone())
         .collect();
+    // The other commands are not what sudo was asked for.
+    let asked = elevations(&bodies)
+        .iter()
+        .map(|seen| sudo_of(seen) != 0)
+        .collect::<Vec<_>>();
+    assert_eq!(asked, [true, false, false, false]);
     assert_eq!(
         paths,
         [
@@ -277,6 +293,7 @@ async fn a_log_that_is_sent_twice_gives_the_same_records() {
     };
     let bodies = server.finish().await;
     assert_eq!(elevations(&bodies).len(), 2);
+    assert!(elevations(&bodies).iter().all(|seen| sudo_of(seen) == 0));
     assert_eq!(bodies[..bodies.len() / 2], bodies[bodies.len() / 2..]);
     assert_eq!(keys[..keys.len() / 2], keys[keys.len() / 2..]);
 }

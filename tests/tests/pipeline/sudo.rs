@@ -218,6 +218,73 @@ fn a_log_that_sudo_kept_itself_is_in_the_report_once_however_often_it_is_sent() 
 }
 
 #[test]
+fn a_run_that_sudo_tells_its_log_server_and_two_logs_is_one_row() {
+    let house = House::start();
+    let logs = tempfile::tempdir().expect("a temporary folder");
+    let log = |name: &str| logs.path().join(name).to_string_lossy().into_owned();
+    let (own, json) = (log("sudo.log"), log("sudo.json"));
+    let sudoers = house.sudoers(&format!("{WITH_EXITS}, logfile = {own}"));
+    let as_json = house.sudoers(&format!(
+        "{WITH_EXITS}, logfile = {json}, log_format = json"
+    ));
+    let (Some(sudo), Some(with_json)) = (
+        Sudo::with_users(&sudoers, &USERS),
+        Sudo::with_users(&as_json, &USERS),
+    ) else {
+        return;
+    };
+    let agent = house.agent(&["--follow", &own, "--follow", &json, "--poll", "100ms"]);
+    let [anna, bert, eve] = USERS;
+    // The same command again and again within a second, by one and by two at a time, and others. What was told to the one
+    // log is another command than what was told to the other, or which is which would be anybody's guess.
+    for (sudo, name) in [(&sudo, "root"), (&with_json, "daemon")] {
+        let again =
+            format!("for i in 1 2 3 4 5 6 7 8 9 10; do sudo -n id -u {name} || exit 1; done");
+        let both = format!("({again}) & {again} && wait $!");
+        let long = format!("exit 3' 'a long one with \"quotes\" {}", "x".repeat(90));
+        let launches = [
+            (anna, both, 0),
+            (bert, again, 0),
+            (bert, format!("sudo -n sh -c '{long}' {name}"), 3),
+            (anna, format!("sudo -n false {name}"), 1),
+            (eve, format!("sudo -n true {name}"), 1),
+        ];
+        for (user, script, code) in launches {
+            let output = sudo.run_as(user, &script);
+            assert_eq!(output.status.code(), Some(code), "{user} {script}");
+        }
+    }
+    let columns = "user_name,file_name,outcome,result_code,sensors";
+    let counted = |rows: Vec<String>| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for row in rows {
+            *counts.entry(row).or_default() += 1;
+        }
+        counts
+    };
+    let mut expected = BTreeMap::new();
+    for log in [
+        "sudo_log_server; sudo_logfile",
+        "sudo_event_json; sudo_log_server",
+    ] {
+        for (row, count) in [
+            (format!("{anna}|id|elevated|0|{log}"), 20),
+            (format!("{bert}|id|elevated|0|{log}"), 10),
+            (format!("{bert}|sh|elevated|3|{log}"), 1),
+            (format!("{anna}|false|denied||{log}"), 1),
+            (format!("{eve}|true|denied||{log}"), 1),
+        ] {
+            expected.insert(row, count);
+        }
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while counted(house.rows_so_far(columns)) != expected && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(counted(house.rows(agent, columns)), expected);
+}
+
+#[test]
 fn a_run_whose_agent_is_killed_ends_as_sudo_is_configured_and_stays_in_the_report() {
     let house = House::start();
     let sudoers = |more: &str| house.sudoers(&format!("{WITH_EXITS}, {more}"));

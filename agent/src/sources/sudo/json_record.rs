@@ -35,6 +35,9 @@ pub(crate) struct Record {
     pub(crate) reason: Option<String>,
     pub(crate) exit_value: Option<i64>,
     pub(crate) signal: Option<String>,
+    /// sudo's own process. It says this nowhere; who talks to it may know.
+    #[serde(skip)]
+    pub(crate) sudo_pid: Option<u64>,
 }
 
 /// A moment or a stretch of time as sudo writes it.
@@ -235,6 +238,8 @@ impl Record {
                 ..v1::File::default()
             }),
             process: Some(v1::Process {
+                parent_pid: self.sudo_pid.unwrap_or(0),
+                parent_path: self.sudo_pid.map(|_| "sudo".to_owned()).unwrap_or_default(),
                 working_directory: cwd.cloned().unwrap_or_default(),
                 terminal: terminal
                     .strip_prefix("/dev/")
