@@ -233,7 +233,14 @@ fn a_run_that_sudo_tells_its_log_server_and_two_logs_is_one_row() {
     ) else {
         return;
     };
-    let agent = house.agent(&["--follow", &own, "--follow", &json, "--poll", "100ms"]);
+    let agent = house.agent(&[
+        "--follow-log",
+        &own,
+        "--follow-log",
+        &json,
+        "--poll",
+        "100ms",
+    ]);
     let [anna, bert, eve] = USERS;
     // The same command again and again within a second, by one and by two at a time, and others. What was told to the one
     // log is another command than what was told to the other, or which is which would be anybody's guess.
