@@ -2,7 +2,11 @@
 //! anything.
 
 mod device;
+mod handshake;
+mod inspection;
 mod link;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -15,6 +19,9 @@ use crate::clock::now_us;
 /// Options of `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
+    /// Authority that issues the collector's certificate, PEM [default: those that this device trusts].
+    #[arg(long, value_name = "FILE", env = "EPM_COLLECTOR_CA")]
+    pub collector_ca: Option<PathBuf>,
     /// Answer as one JSON object.
     #[arg(long, env = "EPM_JSON")]
     pub json: bool,
@@ -84,9 +91,11 @@ pub(super) fn doctor(place: &Place, args: &DoctorArgs) -> Result<(), Failure> {
     ];
     on_runtime(async {
         checks.push(link::collector(place, live).await);
+        let url = live.map_or(&place.collector, |live| &live.setup.collector);
+        let authority = args.collector_ca.as_deref();
+        checks.extend(inspection::inspection(url, authority, now_us).await);
         Ok(())
     })?;
-    checks.push(link::inspection(place, live));
     checks.push(link::clock(live));
     checks.extend(link::certificate(live, now_us));
     checks.extend(device::sensors(live));

@@ -4,6 +4,7 @@ mod cli;
 mod components;
 mod counted;
 mod disks;
+mod doctor;
 mod elevate;
 mod evtx;
 mod file_facts;

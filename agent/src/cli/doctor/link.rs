@@ -1,4 +1,4 @@
-//! What `doctor` asks about the way to the collector: reachable, in clear or not, clocks, certificates.
+//! What `doctor` asks about the way to the collector: reachable, clocks, the certificate of sudo's log server.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -17,7 +17,7 @@ const OFFSET_WARNING_MS: u64 = 10_000;
 /// By more, signed policies seem early or late, and reports of a day are wrong.
 const OFFSET_FAILED_MS: u64 = 5 * 60_000;
 /// A certificate that ends within this time should be renewed: a month is what a person needs who is on holiday.
-const CERTIFICATE_WARNING_US: i64 = 30 * 24 * 60 * 60 * 1_000_000;
+pub(super) const CERTIFICATE_WARNING_US: i64 = 30 * 24 * 60 * 60 * 1_000_000;
 
 /// Whether the collector is there.
 pub(super) async fn collector(place: &Place, live: Option<&Live>) -> Check {
@@ -54,23 +54,6 @@ pub(super) async fn collector(place: &Place, live: Option<&Live>) -> Check {
             "Ask again in a minute.",
         ),
         (Ok(()), None, _) => Check::ok(CHECK, format!("{url} can be reached")),
-    }
-}
-
-/// Whether somebody between the agent and its collector opens the connection.
-pub(super) fn inspection(place: &Place, live: Option<&Live>) -> Check {
-    const CHECK: &str = "inspection";
-    let url = live.map_or(&place.collector, |live| &live.setup.collector);
-    match CollectorAddress::parse(url) {
-        Ok(_) => Check::ok(
-            CHECK,
-            "the collector is on this device, so nothing lies between; TLS is not used",
-        ),
-        Err(_) => Check::warning(
-            CHECK,
-            "not known without a collector that can be used",
-            "Correct --collector URL.",
-        ),
     }
 }
 

@@ -31,7 +31,7 @@ impl Publisher {
             [authority]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n\
             [publisher]\nbasicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n\
             [stamper]\nbasicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n\
-            [server]\nbasicConstraints=critical,CA:false\nextendedKeyUsage=serverAuth\n";
+            [server]\nbasicConstraints=critical,CA:false\nextendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1\n";
         fs::write(publisher.path("extensions"), extensions).expect("it can be written");
         for name in ["root", "authority", "publisher", "stamper", "server"] {
             let file = format!("{name}.key");
