@@ -11,6 +11,7 @@ mod follow;
 mod followed_logs;
 mod import;
 mod install;
+mod kernel_audit;
 pub mod logging;
 mod policies;
 mod policy;
@@ -161,6 +162,16 @@ pub struct RunArgs {
         requires = "sudo_log_server_cert"
     )]
     pub sudo_log_server_clients: Option<PathBuf>,
+    /// Whether the kernel's audit records are read: programs that start with root's rights, as far as the audit rules of
+    /// this device say, and what sudo is asked for. An audit.log of this device should then not be followed too.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "EPM_AUDIT",
+        value_enum,
+        default_value = "off"
+    )]
+    pub audit: AuditUse,
     /// A log to follow beside that, or a folder that receives logs, as `follow` does; may be given several times.
     #[arg(long, value_name = "PATH", env = "EPM_FOLLOW_LOG")]
     pub follow_log: Vec<PathBuf>,
@@ -200,6 +211,17 @@ pub struct RunArgs {
     /// matches.
     #[arg(long, value_name = "FILE", env = "EPM_TRUSTED_ROOTS")]
     pub trusted_roots: Option<PathBuf>,
+}
+
+/// Whether the kernel's audit records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditUse {
+    /// Not.
+    Off,
+    /// Where this process may; where it may not, that is no failure.
+    Auto,
+    /// Always; that it may not is a failing sensor.
+    On,
 }
 
 /// How often, if ever.

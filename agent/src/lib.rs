@@ -16,6 +16,8 @@ mod heartbeat;
 pub mod identity;
 pub mod import;
 pub mod install;
+#[cfg(target_os = "linux")]
+pub mod kernel_audit;
 pub mod launch;
 #[cfg(target_os = "linux")]
 pub mod life_cycle;

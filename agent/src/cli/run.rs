@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{ExitCode, Failure};
 use super::followed_logs::{self, FollowedLogs};
+use super::kernel_audit::{self, KernelAudit};
 use super::sudo_log_server::{self, SudoLogServer};
 use super::{Every, Place, RunArgs, terminal};
 use crate::broker::policy_source::PolicySource;
@@ -27,6 +28,7 @@ pub(super) async fn run(
     let sensors = Sensors {
         sudo: sudo_log_server::configured(&args)?,
         logs: followed_logs::configured(&args)?,
+        audit: kernel_audit::configured(args.audit),
     };
     let state = place.state_dir()?;
     let failed = |error: std::io::Error| Failure::because("cannot listen for signals", &error);
@@ -79,6 +81,7 @@ pub(super) async fn run(
 struct Sensors {
     sudo: Option<SudoLogServer>,
     logs: Option<FollowedLogs>,
+    audit: Option<KernelAudit>,
 }
 
 /// Everything that works beside the agent until `stop`.
@@ -110,6 +113,9 @@ async fn started(
     }
     if let Some(logs) = sensors.logs {
         parts.spawn(logs.run(Arc::clone(agent), state.to_owned(), stop.clone()));
+    }
+    if let Some(audit) = sensors.audit {
+        parts.spawn(audit.run(Arc::clone(agent), stop.clone()));
     }
     if let Some(config) = broker {
         let broker = Broker::open(config, Arc::clone(agent), stop.clone()).map_err(|error| {

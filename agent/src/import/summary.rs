@@ -192,7 +192,8 @@ impl Counter {
             | SensorKind::Broker
             | SensorKind::Simulated
             | SensorKind::FollowedLog
-            | SensorKind::SelfTest => return,
+            | SensorKind::SelfTest
+            | SensorKind::KernelAudit => return,
         };
         count_run(runs.get_or_insert_default(), reading.verdict);
     }

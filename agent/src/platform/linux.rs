@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod as_user;
+pub mod audit;
 pub mod caller;
 pub mod child;
 pub mod fork;

@@ -8,6 +8,7 @@ mod broker;
 mod corpus;
 pub(crate) mod event_log;
 mod hostile;
+mod kernel_audit;
 mod laws;
 mod memory;
 mod mutate;

@@ -13,6 +13,7 @@ mod fuzz;
 mod import;
 mod install;
 mod intune;
+mod kernel_audit;
 mod life_cycle;
 mod peer;
 mod policy_store;

@@ -70,6 +70,7 @@ pub(crate) const SENSORS: Words = &[
     "sudo_log_server",
     "followed_log",
     "self_test",
+    "kernel_audit",
 ];
 pub(crate) const SENSOR_STATES: Words = &["", "running", "stopped", "failing"];
 pub(crate) const LOSS_REASONS: Words = &[
