@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::stage::Stage;
+use crate::tls::Peer;
 
 /// Answers that wait for the connection: a few small messages, since acks are cumulative and the agent waits for them.
 const MAX_WAITING_ANSWERS: usize = 16;
@@ -33,7 +34,9 @@ impl Delivery for Service {
             return Err(refusal.status());
         };
         let (answers, waiting) = mpsc::channel(MAX_WAITING_ANSWERS);
-        let session = Session::new(Arc::clone(&self.stage), request.into_inner(), answers);
+        let peer = request.extensions().get::<Peer>().cloned();
+        let inbound = request.into_inner();
+        let session = Session::new(Arc::clone(&self.stage), inbound, answers, peer);
         // On its own, so that an append outlives the connection that asked for it.
         tokio::spawn(async move {
             session.run().await;

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use epm_control::CloneSign;
 use epm_proto::v1;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +28,22 @@ struct Reason {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sign {
+    sign: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    call: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallReason {
+    call: &'static str,
+    reason: &'static str,
+}
+
 /// Fates of the records of one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -37,7 +54,7 @@ pub(crate) struct Counts {
 }
 
 /// The collector's counters and gauges.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     received: Counter,
     stored: Counter,
@@ -45,6 +62,9 @@ pub(crate) struct Metrics {
     rejected: Family<Code, Counter>,
     batches_refused: Family<Reason, Counter>,
     streams_refused: Family<Reason, Counter>,
+    clones_seen: Family<Sign, Counter>,
+    certificates_issued: Family<Call, Counter>,
+    certificates_refused: Family<CallReason, Counter>,
     append_seconds: Histogram,
     pub(crate) streams: Gauge,
     pub(crate) bytes_in_flight: Gauge,
@@ -62,6 +82,9 @@ impl Metrics {
             rejected: Family::default(),
             batches_refused: Family::default(),
             streams_refused: Family::default(),
+            clones_seen: Family::default(),
+            certificates_issued: Family::default(),
+            certificates_refused: Family::default(),
             // From a quarter of a millisecond, an idle disk's sync, to four seconds, a disk in trouble.
             append_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
             streams: Gauge::default(),
@@ -102,6 +125,21 @@ impl Metrics {
             self.streams_refused.clone(),
         );
         names.register(
+            "clones_seen",
+            "Signs that two devices are one agent",
+            self.clones_seen.clone(),
+        );
+        names.register(
+            "certificates_issued",
+            "Certificates that agents got, by the call",
+            self.certificates_issued.clone(),
+        );
+        names.register(
+            "certificates_refused",
+            "Calls by which an agent got no certificate",
+            self.certificates_refused.clone(),
+        );
+        names.register(
             "append_seconds",
             "Time until a batch was durable",
             self.append_seconds.clone(),
@@ -136,6 +174,26 @@ impl Metrics {
         self.received
             .inc_by(counts.stored + counts.duplicate + rejected);
         self.append_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a sign that two devices are one agent.
+    pub(crate) fn clone_seen(&self, sign: CloneSign) {
+        let sign = match sign {
+            CloneSign::TwoBoots => "two_boots",
+            CloneSign::SequenceWentBack => "sequence_went_back",
+        };
+        self.clones_seen.get_or_create(&Sign { sign }).inc();
+    }
+
+    /// Counts a certificate that an agent got by `call`.
+    pub(crate) fn certificate_issued(&self, call: &'static str) {
+        self.certificates_issued.get_or_create(&Call { call }).inc();
+    }
+
+    /// Counts a `call` by which an agent got none.
+    pub(crate) fn certificate_refused(&self, call: &'static str, reason: &'static str) {
+        let label = CallReason { call, reason };
+        self.certificates_refused.get_or_create(&label).inc();
     }
 
     /// Counts the end of a stream that the collector refused.

@@ -1,6 +1,7 @@
 //! Every reason for which the collector ends a stream, and what the agent is told: the one place where errors become
 //! gRPC. It must not tell a stranger why he is refused.
 
+use epm_control::AdmissionRefusal;
 use epm_event_log::LogError;
 use epm_proto::batch::BatchError;
 use tonic::Status;
@@ -11,6 +12,12 @@ pub(crate) enum Refusal {
     /// Stop: no hello in time, or none that names an agent and an epoch. One answer for all, so that it teaches nothing.
     #[error("not accepted")]
     Hello,
+    /// Stop: the certificate, or the device that it is of. The same answer, for the same reason.
+    #[error("not accepted")]
+    NotAdmitted(AdmissionRefusal),
+    /// Retry later: the control store does not say whether the device is one of ours.
+    #[error("the collector cannot tell who you are: connect again later")]
+    Control,
     /// Retry later: as many streams as the limit.
     #[error("the collector has as many streams as it allows: connect again later")]
     TooManyStreams,
@@ -71,6 +78,8 @@ impl Refusal {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Hello => "hello",
+            Self::NotAdmitted(reason) => reason.name(),
+            Self::Control => "control",
             Self::TooManyStreams => "too_many_streams",
             Self::TooManyAgents => "too_many_agents",
             Self::Occupied => "occupied",
@@ -99,10 +108,12 @@ impl Refusal {
     pub(crate) fn status(&self) -> Status {
         let words = self.to_string();
         match self {
-            Self::Hello => Status::unauthenticated(words),
+            Self::Hello | Self::NotAdmitted(_) => Status::unauthenticated(words),
             Self::TooManyStreams | Self::TooManyAgents => Status::resource_exhausted(words),
             Self::TakenOver => Status::aborted(words),
-            Self::Occupied | Self::Stopping | Self::Full | Self::Log => Status::unavailable(words),
+            Self::Control | Self::Occupied | Self::Stopping | Self::Full | Self::Log => {
+                Status::unavailable(words)
+            }
             Self::OtherEpoch => Status::failed_precondition(words),
             Self::Batch(BatchError::Checksum) => Status::data_loss(words),
             Self::Message(status) => Status::new(status.code(), words),

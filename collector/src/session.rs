@@ -7,8 +7,9 @@ mod acks;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use epm_control::{AdmissionRefusal, CloneSign};
 use epm_proto::batch::{check_declared, open_batch};
 use epm_proto::ids::{AgentId, Epoch};
 use epm_proto::v1;
@@ -23,8 +24,9 @@ use self::acks::{Acks, InFlight, append_durably};
 use crate::admit::{Sender, admit};
 use crate::ranges::RangeSet;
 use crate::refusal::Refusal;
-use crate::seats::Claim;
+use crate::seats::{Claim, Leave};
 use crate::stage::Stage;
+use crate::tls::Peer;
 
 /// Ranges told at the hello: the newest, where an agent's spool may still hold records that are durable.
 const MAX_HELLO_RANGES: usize = 1024;
@@ -39,8 +41,10 @@ pub(crate) struct Session {
     stage: Arc<Stage>,
     inbound: Streaming<v1::AgentMessage>,
     answers: Answers,
-    /// The agent's newer stream asks this one to leave, or the grace time of a shutdown is over.
-    leave: CancellationToken,
+    /// Who is on the other side; nobody knows where the connection has no TLS.
+    peer: Option<Peer>,
+    /// The agent's newer stream asks this one to leave, the device was revoked, or the grace time of a shutdown is over.
+    leave: Leave,
 }
 
 /// An agent that said hello and has its seat.
@@ -56,12 +60,14 @@ impl Session {
         stage: Arc<Stage>,
         inbound: Streaming<v1::AgentMessage>,
         answers: Answers,
+        peer: Option<Peer>,
     ) -> Self {
-        let leave = stage.abort.child_token();
+        let leave = Leave::under(&stage.abort);
         Self {
             stage,
             inbound,
             answers,
+            peer,
             leave,
         }
     }
@@ -94,8 +100,9 @@ impl Session {
             stage: &stage,
             sender: seated.sender,
             answers: self.answers.clone(),
-            leave: leave.clone(),
+            leave: leave.any.clone(),
         };
+        let ended = certificate_ended(self.peer.clone());
         // Ends the reading half when the acknowledging half cannot go on.
         let failed = CancellationToken::new();
         let reading = async {
@@ -104,6 +111,7 @@ impl Session {
             tokio::select! {
                 end = interruptible(&stage, &leave, self.read_batches(&mut seated, &in_flight)) => end,
                 () = failed.cancelled() => Ok(()),
+                () = ended => Err(Refusal::NotAdmitted(AdmissionRefusal::Expired)),
             }
         };
         let (read, acknowledged) = tokio::join!(reading, acks.run(appends, &failed));
@@ -131,18 +139,52 @@ impl Session {
             return Err(Refusal::TooManyAgents);
         }
         let epoch = Epoch(hello.epoch);
-        let mut claim = self.stage.seats.claim(agent_id, self.leave.clone());
+        self.admit(agent_id).await?;
+        let seats = &self.stage.seats;
+        let mut claim = seats.claim(agent_id, &hello.boot_id, self.leave.clone());
+        // Again: whoever was revoked before there was a seat to take away.
+        self.admit(agent_id).await?;
         let wait = tokio::time::timeout(self.stage.config.takeover_timeout, claim.wait());
         wait.await.map_err(|_| Refusal::Occupied)?;
+        let claimed = self.stage.positions.settled(agent_id, epoch);
+        if claim.is_second_boot() {
+            self.see_clone(agent_id, CloneSign::TwoBoots).await;
+        }
+        // An agent sends what its disk holds, so its next record is never behind what is durable here.
+        if hello.next_sequence > 0 && hello.next_sequence < claimed.durable_before() {
+            self.see_clone(agent_id, CloneSign::SequenceWentBack).await;
+        }
         Ok(Seated {
             sender: Sender {
                 agent_id,
                 epoch,
                 max_record_bytes: self.stage.config.max_record_bytes,
             },
-            claimed: self.stage.positions.settled(agent_id, epoch),
+            claimed,
             _claim: claim,
         })
+    }
+
+    /// Whether the agent is who it says, where the collector knows agents by certificates.
+    async fn admit(&self, said: AgentId) -> Result<(), Refusal> {
+        let Some(security) = &self.stage.security else {
+            return Ok(());
+        };
+        let certificate = self
+            .peer
+            .as_ref()
+            .and_then(|peer| peer.certificate.as_ref());
+        security
+            .admit(certificate.ok_or(Refusal::Hello)?, said)
+            .await
+    }
+
+    async fn see_clone(&self, agent: AgentId, sign: CloneSign) {
+        self.stage.metrics.clone_seen(sign);
+        tracing::warn!(%agent, ?sign, "two seem to be this agent");
+        if let Some(security) = &self.stage.security {
+            security.see_clone(agent, sign).await;
+        }
     }
 
     async fn answer_hello(&self, seated: &Seated) {
@@ -222,7 +264,7 @@ impl Session {
             .log
             .partition_for(seated.sender.agent_id.as_bytes());
         let stage = Arc::clone(&self.stage);
-        let leave = self.leave.clone();
+        let leave = self.leave.any.clone();
         let entries = admitted.entries;
         let append = append_durably(stage, leave, partition, entries);
         let mut append = Box::pin(maybe_done(append));
@@ -267,7 +309,7 @@ fn ended_by(status: Status) -> Result<(), Refusal> {
 /// `work`, unless the stream has to end before it is done. Only for work that may be dropped at any await.
 async fn interruptible<T>(
     stage: &Stage,
-    leave: &CancellationToken,
+    leave: &Leave,
     work: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
     tokio::select! {
@@ -276,9 +318,22 @@ async fn interruptible<T>(
             Some(_) => Err(Refusal::Log),
             None => Err(Refusal::Stopping),
         },
-        () = leave.cancelled() => Err(Refusal::TakenOver),
+        () = leave.any.cancelled() => match leave.expelled.is_cancelled() {
+            true => Err(Refusal::NotAdmitted(AdmissionRefusal::Revoked)),
+            false => Err(Refusal::TakenOver),
+        },
         done = work => done,
     }
+}
+
+/// Resolves when the certificate's time is over, if there is one.
+async fn certificate_ended(peer: Option<Peer>) {
+    let certificate = peer.and_then(|peer| peer.certificate);
+    let Some(certificate) = certificate else {
+        return std::future::pending().await;
+    };
+    let left_us = certificate.not_after_s.saturating_mul(1_000_000) - now_us();
+    tokio::time::sleep(Duration::from_micros(u64::try_from(left_us).unwrap_or(0))).await;
 }
 
 fn now_us() -> i64 {

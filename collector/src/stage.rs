@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::identity::Security;
 use crate::metrics::Metrics;
 use crate::positions::Positions;
 use crate::seats::Seats;
@@ -20,6 +21,8 @@ pub(crate) struct Stage {
     pub(crate) seats: Arc<Seats>,
     pub(crate) budget: Budget,
     pub(crate) metrics: Metrics,
+    /// What agents are known by; nothing where they are not, on a loopback address.
+    pub(crate) security: Option<Security>,
     /// A permit for each stream.
     pub(crate) streams: Arc<Semaphore>,
     /// Streams read no more, and finish what they hold.
@@ -36,6 +39,7 @@ impl Stage {
         log: Arc<dyn EventLog>,
         positions: Positions,
         metrics: Metrics,
+        security: Option<Security>,
         shutdown: &CancellationToken,
     ) -> Self {
         let held = metrics.bytes_in_flight.clone();
@@ -47,6 +51,7 @@ impl Stage {
             positions,
             seats: Arc::default(),
             metrics,
+            security,
             drain: shutdown.child_token(),
             abort: CancellationToken::new(),
             failure: OnceLock::new(),

@@ -2,7 +2,9 @@
 //!
 //! It must not do IO, read a clock, or know a stage.
 
+pub mod asn1;
 pub mod batch;
+pub mod certificate;
 pub mod chain;
 pub mod head;
 pub mod ids;

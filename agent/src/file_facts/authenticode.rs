@@ -1,7 +1,6 @@
 //! The signature of a Windows program: which bytes it covers, whether it covers these, who made it and when. Whether the
 //! signer is trusted is [`super::trust`]'s; digest, signature and trust are three facts and never one.
 
-mod asn1;
 mod certificate;
 mod signed_data;
 mod timestamp;
@@ -14,7 +13,7 @@ use der::asn1::ObjectIdentifier;
 
 use super::digests::Algorithm;
 use super::read_at::{ReadAt, piece, u16_at, u32_at};
-use asn1::{Damaged, Element};
+use epm_proto::asn1::{Damaged, Element};
 use signed_data::SignedData;
 
 pub use certificate::{Certificate, DistinguishedName, Verification};

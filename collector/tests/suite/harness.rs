@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use epm_collector::{CollectorError, Config, SharedRegistry, run};
+use epm_collector::{CollectorError, Config, Door, Security, SharedRegistry, run};
 use epm_event_log::contract::read_all;
 use epm_event_log::{EmbeddedConfig, EmbeddedLog, Entry, EventLog, Offset, PartitionId};
 use epm_proto::batch::BatchBuilder;
@@ -64,14 +64,27 @@ pub(crate) async fn collector_on(directory: &Path, disk: &GatedDisk) -> Collecto
 }
 
 async fn start(log: EmbeddedLog, config: Config) -> Collector {
+    start_secured(log, config, None).await
+}
+
+/// With TLS where there is a `security`.
+pub(crate) async fn start_secured(
+    log: EmbeddedLog,
+    config: Config,
+    security: Option<Security>,
+) -> Collector {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let log = Arc::new(log);
     let registry = SharedRegistry::default();
     let shutdown = CancellationToken::new();
+    let door = match security {
+        Some(security) => Door::secured(listener, security),
+        None => Door::from(listener),
+    };
     let running = tokio::spawn(run(
         config,
-        listener,
+        door,
         Arc::clone(&log) as Arc<dyn EventLog>,
         Arc::clone(&registry),
         shutdown.clone(),

@@ -4,5 +4,7 @@ mod delivery;
 mod disk;
 mod durability;
 mod harness;
+mod identity;
 mod refusals;
 mod rejects;
+mod secured;

@@ -22,7 +22,10 @@ const ALLOWED_ARROWS: [(&str, &[&str]); 9] = [
     ("epm-tables", &[]),
     ("epm-control", &["epm-policy"]),
     ("epm-agent", &["epm-proto", "epm-policy"]),
-    ("epm-collector", &["epm-proto", "epm-event-log"]),
+    (
+        "epm-collector",
+        &["epm-proto", "epm-event-log", "epm-control"],
+    ),
     (
         "epm-processor",
         &["epm-proto", "epm-event-log", "epm-tables"],

@@ -8,7 +8,7 @@ use der::asn1::ObjectIdentifier;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
 use super::super::digests::Algorithm;
-use super::asn1::{Damaged, Element, Fields, context, primitive, time_s};
+use epm_proto::asn1::{Damaged, Element, Fields, context, primitive, time_s};
 
 /// Attributes of a name: extended validation has ten.
 const MAX_NAME_ATTRIBUTES: usize = 64;

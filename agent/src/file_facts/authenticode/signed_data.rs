@@ -5,8 +5,8 @@ use der::Tag;
 use der::asn1::ObjectIdentifier;
 
 use super::super::digests::Algorithm;
-use super::asn1::{Damaged, Element, Fields, context};
 use super::certificate::{self, Certificate, DistinguishedName, Scheme, Signed, Verification};
+use epm_proto::asn1::{Damaged, Element, Fields, context};
 
 /// Certificates of a signature: chains have up to five, and time stamps bring some.
 const MAX_CERTIFICATES: usize = 64;

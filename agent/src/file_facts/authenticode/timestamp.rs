@@ -4,9 +4,9 @@
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 
-use super::asn1::{Damaged, time_s};
 use super::certificate::{self, Certificate, Verification};
 use super::signed_data::{SignedData, Signer};
+use epm_proto::asn1::{Damaged, time_s};
 
 const RFC_3161: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.3.3.1");
 const COUNTERSIGNATURE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.6");

@@ -1,12 +1,15 @@
 //! A walk through DER, element by element, with the bytes of each as they are: what was signed must be hashed as it was
 //! written and not as it would be written again. Nothing here calls itself.
+//!
+//! It stands here because both sides of the wire read certificates.
 
 use der::asn1::ObjectIdentifier;
 use der::{Header, Reader as _, SliceReader, Tag, TagNumber};
 
 /// The bytes are not what they should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Damaged;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is damaged")]
+pub struct Damaged;
 
 impl From<der::Error> for Damaged {
     fn from(_: der::Error) -> Self {
@@ -16,36 +19,57 @@ impl From<der::Error> for Damaged {
 
 /// One element.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Element<'a> {
-    pub(super) tag: Tag,
+pub struct Element<'a> {
+    /// What it is.
+    pub tag: Tag,
     /// With tag and length.
-    pub(super) raw: &'a [u8],
-    pub(super) value: &'a [u8],
+    pub raw: &'a [u8],
+    /// Without them.
+    pub value: &'a [u8],
 }
 
 impl<'a> Element<'a> {
     /// The first element of `bytes`; what follows it is padding.
-    pub(super) fn first(bytes: &'a [u8]) -> Result<Self, Damaged> {
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn first(bytes: &'a [u8]) -> Result<Self, Damaged> {
         Fields::new(bytes)?.next()
     }
 
     /// What is in it.
-    pub(super) fn fields(&self) -> Result<Fields<'a>, Damaged> {
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn fields(&self) -> Result<Fields<'a>, Damaged> {
         Fields::new(self.value)
     }
 
-    pub(super) fn is(&self, tag: Tag) -> Result<Self, Damaged> {
+    /// This element, if it has this tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] where it has another.
+    pub fn is(&self, tag: Tag) -> Result<Self, Damaged> {
         (self.tag == tag).then_some(*self).ok_or(Damaged)
     }
 
-    pub(super) fn oid(&self) -> Result<ObjectIdentifier, Damaged> {
+    /// The object identifier that it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] where it is none.
+    pub fn oid(&self) -> Result<ObjectIdentifier, Damaged> {
         self.is(Tag::ObjectIdentifier)?;
         ObjectIdentifier::from_bytes(self.value).map_err(|_| Damaged)
     }
 }
 
 /// The context-specific tag with this number.
-pub(super) fn context(number: u32) -> Tag {
+#[must_use]
+pub fn context(number: u32) -> Tag {
     Tag::ContextSpecific {
         constructed: true,
         number: TagNumber(number),
@@ -53,7 +77,8 @@ pub(super) fn context(number: u32) -> Tag {
 }
 
 /// The context-specific tag with this number, of an element that has no others in it.
-pub(super) fn primitive(number: u32) -> Tag {
+#[must_use]
+pub fn primitive(number: u32) -> Tag {
     Tag::ContextSpecific {
         constructed: false,
         number: TagNumber(number),
@@ -62,18 +87,32 @@ pub(super) fn primitive(number: u32) -> Tag {
 
 /// Elements one after another.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     reader: SliceReader<'a>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Damaged> {
+    /// The elements in `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Damaged> {
         Ok(Self {
             reader: SliceReader::new(bytes)?,
         })
     }
 
-    pub(super) fn next(&mut self) -> Result<Element<'a>, Damaged> {
+    /// The next element.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`], also where there is none.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the end is an error and not the end of an iteration"
+    )]
+    pub fn next(&mut self) -> Result<Element<'a>, Damaged> {
         let header = Header::peek(&self.reader)?;
         let raw = self.reader.tlv_bytes()?;
         let length = usize::try_from(header.length())?;
@@ -85,19 +124,32 @@ impl<'a> Fields<'a> {
     }
 
     /// The next element, where it has this tag.
-    pub(super) fn optional(&mut self, tag: Tag) -> Result<Option<Element<'a>>, Damaged> {
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn optional(&mut self, tag: Tag) -> Result<Option<Element<'a>>, Damaged> {
         if self.reader.is_finished() || Tag::peek(&self.reader)? != tag {
             return Ok(None);
         }
         self.next().map(Some)
     }
 
-    pub(super) fn sequence(&mut self) -> Result<Fields<'a>, Damaged> {
+    /// What is in the next element, a sequence.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn sequence(&mut self) -> Result<Fields<'a>, Damaged> {
         self.next()?.is(Tag::Sequence)?.fields()
     }
 
     /// Up to `most` elements that are left.
-    pub(super) fn rest(mut self, most: usize) -> Result<Vec<Element<'a>>, Damaged> {
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`], also where there are more.
+    pub fn rest(mut self, most: usize) -> Result<Vec<Element<'a>>, Damaged> {
         let mut elements = Vec::new();
         while !self.reader.is_finished() {
             if elements.len() == most {
@@ -110,7 +162,11 @@ impl<'a> Fields<'a> {
 }
 
 /// Seconds since 1970 of a time as certificates and time stamps write it, in UTC.
-pub(super) fn time_s(element: &Element<'_>) -> Result<i64, Damaged> {
+///
+/// # Errors
+///
+/// [`Damaged`].
+pub fn time_s(element: &Element<'_>) -> Result<i64, Damaged> {
     let text = std::str::from_utf8(element.value).map_err(|_| Damaged)?;
     let text = text.strip_suffix('Z').ok_or(Damaged)?;
     let (whole, _fraction) = text.split_once('.').unwrap_or((text, ""));
