@@ -144,6 +144,8 @@ impl Agent {
             }),
             news: watch::Sender::new(0),
             turns: watch::Sender::new(0),
+            offered: watch::Sender::new(None),
+            echo: watch::Sender::new(None),
             agent_id: state.agent_id(),
             clock,
         });
@@ -244,6 +246,17 @@ impl Agent {
         if before.policy_revision != revision {
             self.shared.tell();
         }
+    }
+
+    /// Bundles of policies that the collector sent; the newest replaces one that was not taken.
+    #[must_use]
+    pub fn offered_policies(&self) -> watch::Receiver<Option<Arc<[u8]>>> {
+        self.shared.offered.subscribe()
+    }
+
+    /// What the collector is told of policies from now on.
+    pub fn echo_policies(&self, echo: v1::PolicyEcho) {
+        self.shared.echo.send_replace(Some(echo));
     }
 
     /// Waits until policies of this revision say what may leave the device; false where they do not for `patience`.

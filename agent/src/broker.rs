@@ -17,7 +17,6 @@ pub mod journal;
 pub mod limits;
 mod monitor;
 pub mod order;
-pub mod policy_source;
 pub mod program;
 pub mod protocol;
 pub mod record;
@@ -47,6 +46,7 @@ use crate::clock::now_us;
 use crate::file_facts::{FactsCache, Witnesses};
 use crate::launch::Device;
 use crate::platform::linux::peer::Peer;
+use crate::policies::PolicySource;
 use crate::source::Observation;
 use crate::{Agent, AgentError};
 use approvals::Approvals;
@@ -56,7 +56,6 @@ use limits::{
     MAX_ASKING, MAX_ASKING_PER_USER, MAX_HELD_BYTES, MAX_HELD_BYTES_PER_USER, MAX_RUNNING,
     MAX_RUNNING_PER_USER, POLICY_INTERVAL,
 };
-use policy_source::PolicySource;
 use protocol::ToElevate;
 use seats::{Seat, Seats};
 use spawner::Spawner;
@@ -74,7 +73,7 @@ pub struct BrokerConfig {
     /// Name of the device in records.
     pub device_name: String,
     /// The policies.
-    pub policies: PolicySource,
+    pub policies: Arc<PolicySource>,
     /// The process that starts programs.
     pub spawner: Spawner,
     /// The file of `/etc/pam.d` by which people authenticate.
@@ -100,7 +99,7 @@ pub struct Broker {
     listener: UnixListener,
     socket: PathBuf,
     agent: Arc<Agent>,
-    policies: PolicySource,
+    policies: Arc<PolicySource>,
     spawner: Spawner,
     pam_service: String,
     approvals: Approvals,
@@ -161,7 +160,7 @@ impl Broker {
 
     /// Serves until it is to stop, and records what has ended by then. What runs goes on running.
     pub async fn serve(self: Arc<Self>) {
-        let following = tokio::spawn(Arc::clone(&self).follow_policies());
+        let telling = tokio::spawn(Arc::clone(&self).tell_of_itself());
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
@@ -176,7 +175,7 @@ impl Broker {
             }
         }
         let _ = std::fs::remove_file(&self.socket);
-        let _ = following.await;
+        let _ = telling.await;
         let mut watching = {
             let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *watching)
@@ -300,12 +299,12 @@ impl Broker {
     }
 
     /// For the heartbeats, and for whoever looks at the agent.
-    fn tell_health(&self, stale: Option<&str>) {
+    fn tell_health(&self) {
         let version = self.policies.current().policies().version.0;
-        let (state, detail) = match (self.spawner.trouble(), stale) {
+        let (state, detail) = match (self.spawner.trouble(), self.policies.trouble()) {
             (Some(trouble), _) => (v1::SensorState::Failing, trouble.to_owned()),
-            (None, Some(stale)) => {
-                let detail = format!("policies stay at version {version}: {stale}");
+            (None, Some(trouble)) => {
+                let detail = format!("policies stay at version {version}: {trouble}");
                 (v1::SensorState::Failing, detail)
             }
             (None, None) => {
@@ -332,32 +331,12 @@ impl Broker {
         Ok(())
     }
 
-    async fn follow_policies(self: Arc<Self>) {
-        // Why newer policies are not in force.
-        let mut stale = None;
+    /// Tells of its health whenever that may have changed.
+    async fn tell_of_itself(self: Arc<Self>) {
         let mut timer = tokio::time::interval(POLICY_INTERVAL);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = timer.tick() => {}
-                () = self.stop.cancelled() => return,
-            }
-            let broker = Arc::clone(&self);
-            let refreshed = tokio::task::spawn_blocking(move || broker.policies.refresh()).await;
-            match refreshed {
-                Ok(Ok(None)) => {}
-                Ok(Ok(Some(version))) => {
-                    tracing::info!(version = version.0, "new policies are in force");
-                    stale = None;
-                }
-                Ok(Err(error)) => {
-                    let error = crate::cli::failure::with_causes(&error);
-                    tracing::error!(error, "the policies stay as they are");
-                    stale = Some(error);
-                }
-                Err(_) => return,
-            }
-            self.tell_health(stale.as_deref());
+        while self.stop.run_until_cancelled(timer.tick()).await.is_some() {
+            self.tell_health();
         }
     }
 }

@@ -193,6 +193,16 @@ pub struct RunArgs {
     /// Policies that `elevate` is answered by, YAML or JSON; root's alone to write. Without it nothing is elevated.
     #[arg(long, value_name = "FILE", env = "EPM_POLICY")]
     pub policy: Option<PathBuf>,
+    /// Public Ed25519 key, PEM, by which the control plane signs policies; may be repeated. Policies then come over the
+    /// connection to the collector and outlive restarts.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "EPM_POLICY_KEY",
+        value_delimiter = ',',
+        conflicts_with = "policy"
+    )]
+    pub policy_key: Vec<PathBuf>,
     /// Where `elevate` finds this agent.
     #[arg(long, value_name = "PATH", env = "EPM_SOCKET", default_value = crate::broker::protocol::SYSTEM_SOCKET)]
     pub socket: PathBuf,

@@ -23,7 +23,8 @@ pub mod launch;
 pub mod life_cycle;
 pub mod live;
 pub mod platform;
-pub mod policy_store;
+#[cfg(target_os = "linux")]
+pub mod policies;
 mod scope;
 pub mod self_test;
 pub mod source;

@@ -15,6 +15,8 @@ mod error;
 mod keys;
 mod last_good;
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -113,7 +115,7 @@ pub struct HighestSeen {
 #[derive(Debug)]
 pub struct Verified {
     /// The policies.
-    pub set: PolicySet,
+    pub set: Arc<PolicySet>,
     /// SHA-256 of the signed payload; what a device echoes.
     pub hash: Sha256,
     /// Whom it is for.
@@ -178,7 +180,7 @@ fn check(
     }
     not_older(bundle.policies.version, hash, highest)?;
     Ok(Verified {
-        set: PolicySet::new(bundle.policies).map_err(BundleError::Policies)?,
+        set: Arc::new(PolicySet::new(bundle.policies).map_err(BundleError::Policies)?),
         hash,
         audience: bundle.audience,
         lifetime: (bundle.not_before_s, bundle.expires_s),

@@ -35,6 +35,17 @@ pub struct PolicySet {
     index: Index,
 }
 
+impl Default for PolicySet {
+    /// No policy: elevations are not managed.
+    fn default() -> Self {
+        Self {
+            policies: Policies::default(),
+            rules: Vec::new(),
+            index: Index::build(&[]),
+        }
+    }
+}
+
 impl PolicySet {
     /// Checks every limit and mandatory combination and builds the index.
     ///

@@ -1,6 +1,6 @@
 //! What the tasks of one agent share: the spool, how the connection and the sensors are, and who waits for news of them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use epm_proto::ids::AgentId;
 use epm_proto::v1;
@@ -18,6 +18,10 @@ pub(crate) struct Shared {
     pub(super) news: watch::Sender<u64>,
     // Rises when a sensor comes, goes or changes its state.
     pub(super) turns: watch::Sender<u64>,
+    /// The newest bundle of policies that nobody has looked at yet.
+    pub(super) offered: watch::Sender<Option<Arc<[u8]>>>,
+    /// What became of policies, for the collector.
+    pub(super) echo: watch::Sender<Option<v1::PolicyEcho>>,
     pub(super) agent_id: AgentId,
     pub(super) clock: Clock,
 }
@@ -96,6 +100,14 @@ impl Shared {
 
     pub(crate) fn governed(&self) -> v1::Heartbeat {
         self.link().governed.clone()
+    }
+
+    pub(crate) fn offer_policies(&self, envelope: Vec<u8>) {
+        self.offered.send_replace(Some(envelope.into()));
+    }
+
+    pub(crate) fn policy_echo(&self) -> watch::Receiver<Option<v1::PolicyEcho>> {
+        self.echo.subscribe()
     }
 
     /// Told when a sensor comes, goes or changes its state, and not of its details.

@@ -1,6 +1,6 @@
 //! `epm-agent run`: delivers, beats, hears sudo and answers `elevate` until a signal.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use epm_proto::v1;
@@ -13,10 +13,10 @@ use super::followed_logs::{self, FollowedLogs};
 use super::kernel_audit::{self, KernelAudit};
 use super::sudo_log_server::{self, SudoLogServer};
 use super::{Every, Place, RunArgs, terminal};
-use crate::broker::policy_source::PolicySource;
 use crate::broker::{Broker, BrokerConfig};
 use crate::life_cycle::Governor;
 use crate::live::{self, Setup};
+use crate::policies::{self, PolicySource};
 use crate::self_test::{self, SelfTest};
 use crate::{Agent, AgentConfig};
 
@@ -35,7 +35,7 @@ pub(super) async fn run(
     let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(failed)?;
     let mut config = AgentConfig::new(&state, &place.collector);
-    if args.policy.is_some() {
+    if broker.is_some() {
         // Until policies say what may leave the device.
         config.reporting_scope = v1::ReportingScope::Diagnostic;
     }
@@ -94,7 +94,15 @@ async fn started(
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Failure> {
     let mut parts = JoinSet::new();
-    if let Some(governor) = governed(agent, state, args.policy.as_ref()).await? {
+    if let Some(broker) = &broker {
+        let policies = &broker.policies;
+        let governor = governed(agent, state, policies).await?;
+        parts.spawn(Arc::clone(policies).follow(stop.clone()));
+        parts.spawn(policies::deliver(
+            Arc::clone(policies),
+            Arc::clone(agent),
+            stop.clone(),
+        ));
         parts.spawn(governor.run(stop.clone()));
     }
     let sees_sudo = sensors.sudo.is_some() || sensors.logs.is_some();
@@ -131,19 +139,12 @@ async fn started(
 async fn governed(
     agent: &Arc<Agent>,
     state: &Path,
-    policy: Option<&PathBuf>,
-) -> Result<Option<Governor>, Failure> {
-    let Some(policy) = policy else {
-        return Ok(None);
-    };
-    let policies = PolicySource::open(policy.clone()).map_err(|error| Failure {
-        code: ExitCode::Policy,
-        ..Failure::because("there are no policies to govern by", &error)
-    })?;
-    let mut governor = Governor::new(Arc::clone(agent), state, policies)
+    policies: &Arc<PolicySource>,
+) -> Result<Governor, Failure> {
+    let mut governor = Governor::new(Arc::clone(agent), state, Arc::clone(policies))
         .map_err(|error| Failure::because("the life cycle cannot be read", &error))?;
     if let Err(error) = governor.look().await {
         tracing::warn!(%error, "settings are not carried out; tried again");
     }
-    Ok(Some(governor))
+    Ok(governor)
 }

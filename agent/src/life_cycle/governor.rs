@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Keeper, Reading};
 use crate::agent::{Agent, AgentError};
 use crate::applicability::{self, Applicability};
-use crate::broker::policy_source::PolicySource;
 use crate::clock::Clock;
+use crate::policies::PolicySource;
 
-/// How often policies are looked at: an administrator who switches something off waits no longer.
+/// How often the clock is looked at, by which life cycles go on. Other policies are heard of at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why nothing could be governed just now. It is tried again.
@@ -37,7 +37,7 @@ pub enum GovernError {
 #[derive(Debug)]
 pub struct Governor {
     agent: Arc<Agent>,
-    policies: PolicySource,
+    policies: Arc<PolicySource>,
     keeper: Keeper,
     clock: Clock,
     applicability: Applicability,
@@ -50,9 +50,9 @@ impl Governor {
     /// # Errors
     ///
     /// Where the state of the life cycle cannot be read.
-    pub fn new(agent: Arc<Agent>, state: &Path, policies: PolicySource) -> io::Result<Self> {
+    pub fn new(agent: Arc<Agent>, state: &Path, policies: Arc<PolicySource>) -> io::Result<Self> {
         let clock = Clock::of_this_boot();
-        let facts = applicability::Facts::of_this_device(Path::new("/"), "policy_file");
+        let facts = applicability::Facts::of_this_device(Path::new("/"), policies.authority());
         Ok(Self {
             agent,
             policies,
@@ -69,9 +69,6 @@ impl Governor {
     ///
     /// [`GovernError`]; the next look tries again.
     pub async fn look(&mut self) -> Result<(), GovernError> {
-        if let Err(error) = self.policies.refresh() {
-            tracing::warn!(%error, "policies cannot be used; the last good ones hold");
-        }
         let set = self.policies.current();
         let device = Request::new(Platform::Linux, Trigger::RunWithElevatedAccess, "");
         let settings = set.settings_for(&device);
@@ -106,9 +103,11 @@ impl Governor {
 
     /// Goes on looking until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut changes = self.policies.changes();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = changes.changed() => {}
                 () = stop.cancelled() => return,
             }
             if let Err(error) = self.look().await {

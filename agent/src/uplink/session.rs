@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use epm_policy::limits::MAX_BUNDLE_BYTES;
 use epm_proto::batch::{BatchBuilder, LENGTH_BYTES};
 use epm_proto::v1;
 use epm_proto::v1::agent_message::Message as Sent;
@@ -34,6 +35,8 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Messages that wait for the connection: one being sent and one behind it; the rest is better off on disk.
 const MAX_WAITING_MESSAGES: usize = 2;
+/// Bytes of a message around a bundle of policies.
+const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
 /// Records of one batch: enough that framing costs nothing, few enough that an answer comes soon.
 const MAX_BATCH_RECORDS: u32 = 1024;
 /// Bytes of one batch before compression.
@@ -153,7 +156,8 @@ impl<'a> Session<'a> {
                 .connect()
                 .await
                 .map_err(SessionError::Connect)?,
-        );
+        )
+        .max_decoding_message_size(MAX_BUNDLE_BYTES + MESSAGE_OVERHEAD_BYTES);
         let mut news = self.shared.news();
         let (messages, outbound) = mpsc::channel(MAX_WAITING_MESSAGES);
         let hello = self.hello().await?;
@@ -241,6 +245,9 @@ impl<'a> Session<'a> {
         bounds: Bounds,
     ) -> Result<End, SessionError> {
         let mut more = true;
+        let mut echo = self.shared.policy_echo();
+        // What is in force is told on each stream.
+        let mut echo_due = true;
         loop {
             let now = Instant::now();
             let room = self
@@ -270,6 +277,18 @@ impl<'a> Session<'a> {
                         self.tidy().await?;
                         return Ok(End::EpochDone);
                     }
+                },
+                // Never by waiting for room: then answers would not be read.
+                permit = messages.reserve(), if echo_due => {
+                    echo_due = false;
+                    let permit = permit.map_err(|_| SessionError::Closed)?;
+                    if let Some(echo) = echo.borrow_and_update().clone() {
+                        permit.send(message(Sent::PolicyEcho(echo)));
+                    }
+                },
+                changed = echo.changed(), if !echo_due => {
+                    changed.map_err(|_| SessionError::Stopping)?;
+                    echo_due = true;
                 },
                 changed = news.changed(), if !more => {
                     changed.map_err(|_| SessionError::Stopping)?;
@@ -324,8 +343,13 @@ impl<'a> Session<'a> {
     }
 
     async fn answered(&mut self, answer: v1::CollectorMessage) -> Result<(), SessionError> {
-        let Some(Answer::Ack(ack)) = answer.message else {
-            return Ok(());
+        let ack = match answer.message {
+            Some(Answer::Ack(ack)) => ack,
+            Some(Answer::PolicyBundle(bundle)) => {
+                self.shared.offer_policies(bundle.envelope);
+                return Ok(());
+            }
+            _ => return Ok(()),
         };
         self.heard = Instant::now();
         if ack.epoch != self.epoch {

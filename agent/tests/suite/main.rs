@@ -16,6 +16,7 @@ mod intune;
 mod kernel_audit;
 mod life_cycle;
 mod peer;
+mod policy_delivery;
 mod policy_store;
 mod reference;
 mod running;

@@ -47,7 +47,15 @@ pub(crate) struct State {
     pub(crate) clock_ahead_us: i64,
     /// Answer with ranges instead of a position.
     pub(crate) ranges_only: bool,
+    /// What the agent said of its policies.
+    pub(crate) echoes: Vec<v1::PolicyEcho>,
+    /// Sent after each hello, and by [`Peer::push_policies`].
+    pub(crate) policies: Option<Vec<u8>>,
+    /// The stream that was opened last.
+    answers: Option<Answers>,
 }
+
+type Answers = mpsc::Sender<Result<v1::CollectorMessage, Status>>;
 
 impl State {
     fn durable_before(&self, epoch: u64) -> u64 {
@@ -91,6 +99,19 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test panics with it")
+    }
+
+    /// Sends policies on the stream that is open, and on later ones.
+    pub(crate) async fn push_policies(&self, envelope: Vec<u8>) {
+        let answers = {
+            let mut state = self.state();
+            state.policies = Some(envelope.clone());
+            state.answers.clone()
+        };
+        if let Some(answers) = answers {
+            // A stream that has just ended gets them when it is opened again.
+            let _ = answers.send(Ok(bundle(envelope))).await;
+        }
     }
 
     /// Waits until what the peer has is as wanted, and gives what `wanted` found.
@@ -180,16 +201,24 @@ impl Delivery for Peer {
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::DeliverStream>, Status> {
         let (answers, waiting) = mpsc::channel(16);
+        self.state().answers = Some(answers.clone());
         let peer = self.clone();
         let mut inbound = request.into_inner();
         tokio::spawn(async move {
             while let Ok(Some(message)) = inbound.message().await {
+                let mut policies = None;
                 let answer = match message.message.expect("no empty message") {
+                    Sent::PolicyEcho(echo) => {
+                        peer.state().echoes.push(echo);
+                        peer.news.send_replace(());
+                        continue;
+                    }
                     Sent::Hello(hello) => {
                         let mut state = peer.state();
                         let before = state.durable_before(hello.epoch).max(state.claimed_before);
                         state.claimed_before = 0;
                         state.hellos.push(hello);
+                        policies = state.policies.clone();
                         Some(Answer::Hello(v1::ServerHello {
                             durable_before: before,
                             server_time_us: epm_agent::clock::now_us() + state.clock_ahead_us,
@@ -208,8 +237,17 @@ impl Delivery for Peer {
                 if answers.send(Ok(message)).await.is_err() {
                     return;
                 }
+                if let Some(envelope) = policies {
+                    let _ = answers.send(Ok(bundle(envelope))).await;
+                }
             }
         });
         Ok(Response::new(ReceiverStream::new(waiting)))
+    }
+}
+
+fn bundle(envelope: Vec<u8>) -> v1::CollectorMessage {
+    v1::CollectorMessage {
+        message: Some(Answer::PolicyBundle(v1::PolicyBundle { envelope })),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use epm_agent::disk::Disk;
-use epm_agent::policy_store::{Accepted, Finding, PolicyStore, PolicyStoreError};
+use epm_agent::policies::store::{Accepted, Finding, PolicyStore, PolicyStoreError};
 use epm_policy::bundle::{Bundle, BundleError, SigningKey, Terms, TrustedKeys};
 use epm_policy::{
     Assignment, Audience, DeviceFacts, Policies, PolicyVersion, SettingsPolicy, UserFacts,

@@ -1,6 +1,8 @@
 //! The policies that a device keeps: the last that were good, whatever is offered after them. A value: who holds it
 //! writes it down, between [`LastGood::judge`] and [`LastGood::keep`].
 
+use std::sync::Arc;
+
 use super::{BundleError, HighestSeen, Terms, Verified, restore, verify};
 use crate::set::PolicySet;
 
@@ -90,7 +92,7 @@ impl LastGood {
     /// # Errors
     ///
     /// Why nothing does. Then nothing is elevated.
-    pub fn in_force(&self, now_s: i64) -> Result<&PolicySet, NotInForce> {
+    pub fn in_force(&self, now_s: i64) -> Result<&Arc<PolicySet>, NotInForce> {
         let held = self.held.as_ref().ok_or(NotInForce::NothingHeld)?;
         match held.lifetime {
             (not_before_s, _) if now_s < not_before_s => {

@@ -6,10 +6,10 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Check;
-use crate::broker::policy_source::PolicySource;
 use crate::cli::failure::with_causes;
 use crate::cli::queue::{look, stamp};
 use crate::live::Live;
+use crate::policies::PolicySource;
 use crate::spool::{DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES};
 
 /// Less room than this is filled by one segment and its rewriting.
@@ -215,7 +215,7 @@ pub(super) fn policy(live: Option<&Live>, now_us: i64) -> Check {
             "none: this agent records what happens and elevates nothing",
         );
     };
-    let source = match PolicySource::open(path.clone()) {
+    let source = match PolicySource::of_file(path.clone()) {
         Ok(source) => source,
         Err(error) => {
             return Check::failed(

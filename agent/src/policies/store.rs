@@ -31,6 +31,11 @@ pub enum PolicyStoreError {
     /// The bundle is not good. Another one may be.
     #[error(transparent)]
     Refused(#[from] BundleError),
+    /// The agent takes its policies from a file.
+    #[error(
+        "this agent takes its policies from a file: start it without --policy for those of the control plane"
+    )]
+    FromFile,
     /// The bundle is good and could not be written down. Offer it again.
     #[error("the policies could not be written to {}", path.display())]
     Disk {

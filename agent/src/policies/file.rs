@@ -1,15 +1,13 @@
-//! The policies that the broker decides by: a file that root alone can write, read again when it changes. Where a new one
-//! cannot be used, or is older than one that was in force, the last good one stays.
+//! Policies in a file that root alone can write, read again when it changes.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use epm_policy::file::{FileError, Format, read};
 use epm_policy::limits::MAX_POLICY_FILE_BYTES;
-use epm_policy::{PolicyError, PolicySet, PolicyVersion};
+use epm_policy::{PolicyError, PolicySet};
 
 /// Others than the owner may write.
 const WRITABLE: u32 = 0o022;
@@ -18,7 +16,7 @@ const STICKY: u32 = 0o1000;
 
 /// Why policies cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum FileSourceError {
     /// The file cannot be read.
     #[error("cannot read {path}")]
     Read {
@@ -68,62 +66,35 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// Policies that follow a file.
+/// A file that may change.
 #[derive(Debug)]
-pub struct PolicySource {
+pub(super) struct PolicyFile {
     path: PathBuf,
-    current: RwLock<Arc<PolicySet>>,
-    looked_at: Mutex<Option<Stamp>>,
+    looked_at: Option<Stamp>,
 }
 
-impl PolicySource {
+impl PolicyFile {
     /// Reads the file for the first time.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError`]: without any policies nothing can be decided.
-    pub fn open(path: PathBuf) -> Result<Self, SourceError> {
+    pub(super) fn open(path: PathBuf) -> Result<(Self, PolicySet), FileSourceError> {
         let (stamp, set) = load(&path)?;
-        Ok(Self {
-            path,
-            current: RwLock::new(Arc::new(set)),
-            looked_at: Mutex::new(Some(stamp)),
-        })
+        let looked_at = Some(stamp);
+        Ok((Self { path, looked_at }, set))
     }
 
-    /// What is in force now.
-    #[must_use]
-    pub fn current(&self) -> Arc<PolicySet> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current)
-    }
-
-    /// Reads the file again where it changed; the version that is in force from now on where it did.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError`], once for each change. The last good policies stay in force.
-    pub fn refresh(&self) -> Result<Option<PolicyVersion>, SourceError> {
-        let mut looked_at = self
-            .looked_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// What the file says now, where it changed since the last look. A version below `kept` is refused.
+    pub(super) fn changed(&mut self, kept: u64) -> Result<Option<PolicySet>, FileSourceError> {
         let now = std::fs::metadata(&self.path).ok().map(|of| Stamp::of(&of));
-        if now == *looked_at {
+        if now == self.looked_at {
             return Ok(None);
         }
-        *looked_at = now;
+        self.looked_at = now;
         let (stamp, set) = load(&self.path)?;
-        *looked_at = Some(stamp);
-        let (found, kept) = (set.policies().version, self.current().policies().version);
+        self.looked_at = Some(stamp);
+        let found = set.policies().version.0;
         if found < kept {
-            return Err(SourceError::Rollback {
-                found: found.0,
-                kept: kept.0,
-            });
+            return Err(FileSourceError::Rollback { found, kept });
         }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
-        Ok(Some(found))
+        Ok(Some(set))
     }
 }
 
@@ -138,22 +109,22 @@ impl Stamp {
     }
 }
 
-fn load(path: &Path) -> Result<(Stamp, PolicySet), SourceError> {
-    let failed = |source| SourceError::Read {
+fn load(path: &Path) -> Result<(Stamp, PolicySet), FileSourceError> {
+    let failed = |source| FileSourceError::Read {
         path: path.to_owned(),
         source,
     };
     let file = File::open(path).map_err(failed)?;
     let status = file.metadata().map_err(failed)?;
     if status.uid() != 0 || status.mode() & WRITABLE != 0 {
-        return Err(SourceError::Unsafe(path.to_owned()));
+        return Err(FileSourceError::Unsafe(path.to_owned()));
     }
     let full = std::fs::canonicalize(path).map_err(failed)?;
     for folder in full.ancestors().skip(1) {
         let of = std::fs::metadata(folder).map_err(failed)?;
         let open = of.mode() & WRITABLE != 0 && of.mode() & STICKY == 0;
         if of.uid() != 0 || open {
-            return Err(SourceError::Unsafe(folder.to_owned()));
+            return Err(FileSourceError::Unsafe(folder.to_owned()));
         }
     }
     let mut bytes = Vec::new();
@@ -161,11 +132,11 @@ fn load(path: &Path) -> Result<(Stamp, PolicySet), SourceError> {
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     let format = Format::of(&path.to_string_lossy());
-    let policies = read(format, &bytes).map_err(|source| SourceError::File {
+    let policies = read(format, &bytes).map_err(|source| FileSourceError::File {
         path: path.to_owned(),
         source,
     })?;
-    let set = PolicySet::new(policies).map_err(|source| SourceError::Policies {
+    let set = PolicySet::new(policies).map_err(|source| FileSourceError::Policies {
         path: path.to_owned(),
         source,
     })?;
