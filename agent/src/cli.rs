@@ -105,7 +105,7 @@ pub enum LogLevel {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch this device, deliver what was recorded and answer `elevate`, until Ctrl-C or SIGTERM.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Say who this agent is, whether it runs, how its sensors are and what waits to be delivered.
     Status(StatusArgs),
     /// Say which policies are in force, or in a policy file.
@@ -354,7 +354,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Run(args) => {
             let broker = broker::configured(&cli.place, &args)?;
-            on_runtime(run::run(cli.place, args, broker))
+            on_runtime(run::run(cli.place, *args, broker))
         }
         Command::Status(args) => status::status(&cli.place, &args),
         Command::Policies(args) => policies::policies(&cli.place, &args),

@@ -221,8 +221,14 @@ impl Session {
                 Ok(None) => return Ok(()),
                 Err(status) => return ended_by(status),
             };
-            let Some(Sent::Batch(batch)) = message.message else {
-                return Err(Refusal::NotABatch);
+            let batch = match message.message {
+                Some(Sent::Batch(batch)) => batch,
+                Some(Sent::PolicyEcho(echo)) => {
+                    let (version, state) = (echo.version, echo.state().as_str_name());
+                    tracing::debug!(agent = %seated.sender.agent_id, version, state, "policies echoed");
+                    continue;
+                }
+                _ => return Err(Refusal::NotABatch),
             };
             let append = self.admit_batch(seated, batch).await?;
             let nameless = append.nameless;

@@ -15,6 +15,7 @@ mod event;
 mod feed;
 mod listing;
 mod names;
+mod policies;
 mod principals;
 mod projection;
 mod requests;
@@ -47,6 +48,9 @@ pub use event::{Actor, NewEvent, RecordedEvent, Sequence, StreamId, TimeUs, Vers
 pub use feed::Feed;
 pub use listing::{Entry, Listed, MAX_LISTED, StoredRow};
 pub use names::{InvalidName, Name};
+pub use policies::{
+    Change, POLICY_BOOK, PolicyBook, PolicyCommand, PolicyEvent, PolicyKind, PolicyRefusal,
+};
 pub use principals::{
     Identity, KnownPrincipal, Principal, PrincipalCommand, PrincipalEvent, PrincipalKind,
     PrincipalRefusal, PrincipalSettings, RoleGrant,

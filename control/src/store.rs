@@ -21,9 +21,9 @@ pub(crate) use engine::Engine;
 pub(crate) use rows::number;
 
 /// Events of one append. A command makes a handful; a whole policy file is one event.
-const MAX_EVENTS: usize = 256;
+pub(crate) const MAX_EVENTS: usize = 256;
 /// Bytes of one event. Larger things, such as a policy of a hundred thousand rules, are stored in parts.
-const MAX_BODY_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// The control plane's store. Clones share it.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ mod feeds;
 mod kill;
 mod opening;
 mod place;
+mod policies;
 mod principals;
 mod projections;
 mod released;
@@ -55,6 +56,9 @@ on_both_engines!(
     kill::a_writer_that_is_killed_leaves_what_it_acknowledged_and_nothing_half,
     opening::a_newer_schema_is_refused_and_left_alone,
     opening::many_nodes_may_make_the_tables_at_once,
+    policies::a_file_is_applied_whole_and_again_changes_nothing,
+    policies::a_file_with_one_mistake_changes_nothing,
+    policies::a_device_needs_no_more_than_its_own_policies,
     principals::the_first_start_makes_one_administrator_however_many_nodes_start,
     principals::a_token_ends_at_once_for_each_of_its_reasons,
     principals::roles_and_tokens_give_what_they_say_from_the_next_request_on,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use epm_control::{
     ActivityEvent, Actor, ApiTokenEvent, DeviceEvent, DeviceGroupEvent, EnrolmentEvent, NewEvent,
-    PrincipalEvent, RequestEvent, RoleEvent, Sequence, StreamId, TimeUs, Verification, Version,
+    PolicyEvent, PrincipalEvent, RequestEvent, RoleEvent, Sequence, StreamId, TimeUs, Verification,
+    Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ const PRINCIPALS: &str = include_str!("released/principal.jsonl");
 const ROLES: &str = include_str!("released/role.jsonl");
 const API_TOKENS: &str = include_str!("released/api_token.jsonl");
 const DEVICE_GROUPS: &str = include_str!("released/device_group.jsonl");
+const POLICIES: &str = include_str!("released/policies.jsonl");
 const ACTIVITIES: &str = include_str!("released/activity.jsonl");
 
 /// Computed by another program, from the description in `control/src/chain.rs`.
@@ -69,6 +71,7 @@ fn every_released_event_is_read_and_every_event_is_there() {
         read_all::<DeviceGroupEvent>(DEVICE_GROUPS),
         known::<DeviceGroupEvent>()
     );
+    assert_eq!(read_all::<PolicyEvent>(POLICIES), known::<PolicyEvent>());
     assert_eq!(
         read_all::<ActivityEvent>(ACTIVITIES),
         known::<ActivityEvent>()
