@@ -52,6 +52,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let config = epm_query_api::Config {
             tables: tables.display().to_string(),
             control: None,
+            access: epm_query_api::ReadAccess::Open,
         };
         let query = epm_query_api::run(config, http, Arc::clone(&registry), stop.clone());
         stages.spawn(async move { anyhow::Ok(query.await?) });

@@ -41,6 +41,8 @@ pub use devices::{
     DeviceRow, DeviceState, Enrolment, IssuedCertificate, KnownDevice, Renewal, RevocationReason,
     Serial,
 };
+/// Where a request stands.
+pub use epm_policy::RequestState as StateOfRequest;
 /// Digests, as policies and devices have them.
 pub use epm_policy::Sha256;
 pub use error::{Advice, StoreError};
@@ -58,7 +60,7 @@ pub use principals::{
 pub use projection::{Difference, ProjectedRow};
 pub use requests::{
     ElevationRequest, ExpiryReason, FileAsked, REQUEST_LIFE_S, RequestCommand, RequestEvent,
-    RequestRefusal, RequestRow, Reviewer, Submission, Terms,
+    RequestRefusal, RequestRow, Reviewer, Submission, Terms, request_state_name,
 };
 pub use roles::{Role, RoleCommand, RoleEvent, RoleRefusal};
 pub use sign_in::{Caller, SignInError, SignInRefusal};

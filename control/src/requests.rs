@@ -19,7 +19,7 @@ use crate::aggregate::Aggregate;
 use crate::event::TimeUs;
 
 pub use command::{FileAsked, RequestCommand, RequestRefusal, Reviewer, Submission, Terms};
-pub use event::{ExpiryReason, RequestEvent};
+pub use event::{ExpiryReason, RequestEvent, name_of as request_state_name};
 pub use row::RequestRow;
 
 /// How long a request lives at most, whatever is decided: 30 days, as long as reviewers are shown it.

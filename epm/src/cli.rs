@@ -56,6 +56,8 @@ pub enum Command {
     QueryApi(QueryApiArgs),
     /// Print a report
     Report(ReportArgs),
+    /// Make an administrator's token, at the server itself
+    Token(TokenArgs),
     /// Fold the event log again and compare with the tables; check the hash chains
     Verify(VerifyArgs),
     /// Replace the tables by a new fold of the event log
@@ -112,6 +114,16 @@ pub struct ServeArgs {
     /// Control plane's store: sqlite:///PATH or postgres://USER@HOST/DATABASE [default: control.db in the data folder]
     #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
     pub control: Option<ControlPlace>,
+    /// Who may read reports: whoever reaches the address, which must be a loopback one, or only who has a token
+    #[arg(
+        long,
+        env = "EPM_ACCESS",
+        hide_env = true,
+        value_name = "WHO",
+        value_enum,
+        default_value_t
+    )]
+    pub access: ReadAccess,
     /// Address of the console and the REST interface
     #[arg(long, env = "EPM_HTTP", hide_env = true, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub http: SocketAddr,
@@ -151,6 +163,16 @@ pub struct QueryApiArgs {
     /// Control plane's store: sqlite:///PATH or postgres://USER@HOST/DATABASE; without one there is no sign-in
     #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
     pub control: Option<ControlPlace>,
+    /// Who may read reports: whoever reaches the address, which must be a loopback one, or only who has a token
+    #[arg(
+        long,
+        env = "EPM_ACCESS",
+        hide_env = true,
+        value_name = "WHO",
+        value_enum,
+        default_value_t
+    )]
+    pub access: ReadAccess,
     /// Address of the console and the REST interface
     #[arg(long, env = "EPM_HTTP", hide_env = true, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub http: SocketAddr,
@@ -176,6 +198,31 @@ pub struct VerifyArgs {
     /// Control plane's store: sqlite:///PATH or postgres://USER@HOST/DATABASE [default: control.db in the data folder, where there is one]
     #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
     pub control: Option<ControlPlace>,
+}
+
+/// Who may read reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReadAccess {
+    /// Whoever reaches the address.
+    #[default]
+    Open,
+    /// Who has a token.
+    Required,
+}
+
+/// `epm token`: for who can reach the control store itself, whatever roles there are.
+#[derive(Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("which store").required(true).args(["data", "control"])))]
+pub struct TokenArgs {
+    /// Data folder of a server, running or not
+    #[arg(long, env = "EPM_DATA", hide_env = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Control plane's store, instead of --data: sqlite:///PATH or postgres://USER@HOST/DATABASE
+    #[arg(long, env = "EPM_CONTROL", hide_env = true, hide_env_values = true, value_name = "URL", value_parser = ControlPlace::parse)]
+    pub control: Option<ControlPlace>,
+    /// Days for which the token works
+    #[arg(long, env = "EPM_DAYS", hide_env = true, value_name = "D", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=366))]
+    pub days: u32,
 }
 
 /// Formats of a report.

@@ -4,13 +4,21 @@
 
 use std::path::Path;
 
-use epm_control::{Advice, Break, ControlStore, StoreError, Verification};
+use epm_control::{
+    Advice, Break, ControlStore, StoreError, TimeUs, Token, TokenKind, Verification,
+};
+use uuid::Uuid;
 
+use crate::cli::TokenArgs;
 use crate::failure::{ExitCode, Failure};
 use crate::terminal::say;
 
 /// File of the store in a data folder.
 const FILE: &str = "control.db";
+/// How long the first administrator's token works: long enough to make others.
+const FIRST_DAYS: u32 = 7;
+/// Seconds of a day.
+const DAY_S: i64 = 24 * 60 * 60;
 
 /// Where the control plane's store is.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,6 +72,52 @@ pub(crate) async fn open_to_examine(
         None if root.join(FILE).is_file() => ControlPlace::below(root)?.open().await.map(Some),
         None => Ok(None),
     }
+}
+
+/// Makes the first administrator of a store that has none, and shows the token with which that one begins.
+pub(crate) async fn introduce(store: &ControlStore) -> Result<(), Failure> {
+    let token = new_token();
+    let made = store.first_administrator(&token, i64::from(FIRST_DAYS) * DAY_S, now());
+    if made.await.map_err(|error| failure(&error))? {
+        say(format_args!(
+            "token    {}  (administrator; shown this once, works for {FIRST_DAYS} days)",
+            token.text()
+        ));
+    }
+    Ok(())
+}
+
+/// `epm token`: another token for the first administrator.
+pub(crate) async fn token(args: TokenArgs) -> Result<(), Failure> {
+    let root = args.data.unwrap_or_default();
+    let store = open_to_examine(args.control, &root).await?.ok_or_else(|| {
+        Failure::new(
+            ExitCode::DataFolder,
+            format!("--data {}: there is no control store", root.display()),
+            "Name the data folder of a server that has been started.",
+        )
+    })?;
+    let first = new_token();
+    let life_s = i64::from(args.days) * DAY_S;
+    let made = store.first_administrator(&first, life_s, now()).await;
+    let shown = if made.map_err(|error| failure(&error))? {
+        first
+    } else {
+        let another = new_token();
+        let made = store.administrator_token(&another, life_s, now()).await;
+        made.map_err(|error| failure(&error))?;
+        another
+    };
+    say(shown.text());
+    Ok(())
+}
+
+fn new_token() -> Token {
+    Token::new(TokenKind::Api, Uuid::new_v4(), rand::random())
+}
+
+fn now() -> TimeUs {
+    TimeUs(jiff::Timestamp::now().as_microsecond())
 }
 
 /// Walks the chain of the store's events and says what was found. False where it is broken.

@@ -9,13 +9,14 @@ use epm_query_api::{DataStatus, ReportEngine, ReportRequest, format};
 use jiff::Timestamp;
 
 use crate::cli::DemoArgs;
-use crate::control::ControlPlace;
+use crate::cli::ReadAccess;
+use crate::control::{self, ControlPlace};
 use crate::data_folder::DataFolder;
 use crate::event_log::{LogPlace, open_to_append};
 use crate::failure::Failure;
 use crate::fleet::{FleetRun, Progress};
 use crate::listeners::bind;
-use crate::server::Server;
+use crate::server::{Reading, Server};
 use crate::signals::stop_on_signals;
 use crate::terminal::{note, refresh, say};
 
@@ -50,13 +51,18 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Failure> {
         return Ok(());
     };
     let control = ControlPlace::below(folder.root())?.open().await?;
-    let mut server = Server::start(&folder, log, control, http, grpc)?;
+    let reading = Reading {
+        control: Some(control.clone()),
+        access: ReadAccess::Open,
+    };
+    let mut server = Server::start(&folder, log, reading, http, grpc)?;
     say(format_args!(
         "EPM demo: {} simulated devices, {} days of history",
         args.devices, args.days
     ));
     say(format_args!("console  http://{}/", server.http));
     say(format_args!("agents   http://{}", server.grpc));
+    control::introduce(&control).await?;
     say(format_args!(
         "data     {}{}",
         folder.root().display(),

@@ -37,6 +37,7 @@ pub fn run(command: Command) -> Result<(), failure::Failure> {
             Command::Processor(args) => roles::process(args).await,
             Command::QueryApi(args) => roles::query(args).await,
             Command::Report(args) => report::report(args).await,
+            Command::Token(args) => control::token(args).await,
             Command::Verify(args) => stores::verify(args).await,
             Command::Rebuild(args) => stores::rebuild(args).await,
         }

@@ -15,7 +15,9 @@ pub fn start(command: &Command, chosen: Option<LogLevel>) {
         | Command::Processor(_)
         | Command::QueryApi(_) => LogLevel::Info,
         Command::Demo(_) => LogLevel::Error,
-        Command::Report(_) | Command::Verify(_) | Command::Rebuild(_) => LogLevel::Warn,
+        Command::Report(_) | Command::Token(_) | Command::Verify(_) | Command::Rebuild(_) => {
+            LogLevel::Warn
+        }
     });
     // The table engine logs each commit at info, which is noise beside our own lines.
     let ours = match level {

@@ -1,12 +1,12 @@
 //! The commands that run one role, or all of them, until they are told to stop.
 
-use crate::cli::{CollectorArgs, ProcessorArgs, QueryApiArgs, ServeArgs};
-use crate::control::ControlPlace;
+use crate::cli::{CollectorArgs, ProcessorArgs, QueryApiArgs, ReadAccess, ServeArgs};
+use crate::control::{self, ControlPlace};
 use crate::data_folder::DataFolder;
 use crate::event_log::{LogPlace, open_to_append, open_to_follow};
-use crate::failure::Failure;
+use crate::failure::{ExitCode, Failure};
 use crate::listeners::bind;
-use crate::server::{Role, Server, collector, folder_url, new_registry, query_api};
+use crate::server::{Reading, Role, Server, collector, folder_url, new_registry, query_api};
 use crate::signals::stop_on_signals;
 use crate::terminal::{note, say};
 
@@ -20,12 +20,17 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let Some(log) = open_to_append(&place, &stop).await? else {
         return Ok(());
     };
-    let control = match args.control {
-        Some(place) => place,
+    let store = match args.control {
+        Some(store) => store,
         None => ControlPlace::below(folder.root())?,
     };
-    let control = control.open().await?;
-    let mut server = Server::start(&folder, log, control, http, grpc)?;
+    let control = store.open().await?;
+    control::introduce(&control).await?;
+    let reading = Reading {
+        control: Some(control),
+        access: args.access,
+    };
+    let mut server = Server::start(&folder, log, reading, http, grpc)?;
     say(format_args!("console  http://{}/", server.http));
     say(format_args!("agents   http://{}", server.grpc));
     say(format_args!("data     {}", folder.root().display()));
@@ -84,8 +89,19 @@ pub(crate) async fn query(args: QueryApiArgs) -> Result<(), Failure> {
         Some(place) => Some(place.open().await?),
         None => None,
     };
+    if control.is_none() && args.access == ReadAccess::Required {
+        return Err(Failure::new(
+            ExitCode::Usage,
+            "--access required: without a control store nobody can have a token",
+            "Name the store of the server with --control.",
+        ));
+    }
+    let reading = Reading {
+        control,
+        access: args.access,
+    };
     say_address("console  http://", &http);
-    query_api(&tables, control, http, &new_registry())
+    query_api(&tables, reading, http, &new_registry())
         .until(stop)
         .await
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::cli::ReadAccess;
 use crate::data_folder::DataFolder;
 use crate::failure::{ExitCode, Failure};
 
@@ -90,6 +91,13 @@ impl Role {
     }
 }
 
+/// By what the query API knows who may read.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) control: Option<ControlStore>,
+    pub(crate) access: ReadAccess,
+}
+
 /// Every role, running.
 pub(crate) struct Server {
     collector: Role,
@@ -102,12 +110,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts every role on `folder`, `log` and `control`. The listeners are bound, so that nothing was opened where one was not to be
+    /// Starts every role on `folder` and `log`. The listeners are bound, so that nothing was opened where one was not to be
     /// had.
     pub(crate) fn start(
         folder: &DataFolder,
         log: Arc<dyn EventLog>,
-        control: ControlStore,
+        reading: Reading,
         http: TcpListener,
         grpc: TcpListener,
     ) -> Result<Self, Failure> {
@@ -126,7 +134,7 @@ impl Server {
                 epm_processor::run(config, log, registry, stop)
             })
         };
-        let query_api = query_api(&tables, Some(control), http, &registry);
+        let query_api = query_api(&tables, reading, http, &registry);
         let collector = collector(grpc, log, registry);
         Ok(Self {
             collector,
@@ -172,13 +180,17 @@ pub(crate) fn collector(
 /// The query API on `listener`.
 pub(crate) fn query_api(
     tables: &Url,
-    control: Option<ControlStore>,
+    reading: Reading,
     listener: TcpListener,
     registry: &SharedRegistry,
 ) -> Role {
     let config = epm_query_api::Config {
         tables: tables.to_string(),
-        control,
+        control: reading.control,
+        access: match reading.access {
+            ReadAccess::Open => epm_query_api::ReadAccess::Open,
+            ReadAccess::Required => epm_query_api::ReadAccess::Required,
+        },
     };
     let registry = Arc::clone(registry);
     Role::start("query API", |stop| {

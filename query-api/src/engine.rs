@@ -12,6 +12,7 @@ pub(crate) mod query;
 pub(crate) mod shape;
 pub(crate) mod window;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -91,7 +92,11 @@ impl std::fmt::Debug for ReportStream {
 #[derive(Debug, Clone)]
 pub struct ReportEngine {
     shared: Arc<Shared>,
+    within: Option<Agents>,
 }
+
+/// The agents of the devices that a reader may see, in the text that tables have.
+pub(crate) type Agents = Arc<BTreeSet<String>>;
 
 #[derive(Debug)]
 struct Shared {
@@ -132,7 +137,18 @@ impl ReportEngine {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            within: None,
         })
+    }
+
+    /// The same engine for a reader who may see the devices of these agents only: no row, count or gap of another one is
+    /// in any of its answers. It counts from single elevations, as daily usage does not know agents.
+    #[must_use]
+    pub fn within(&self, agents: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            within: Some(Arc::new(agents.into_iter().collect())),
+        }
     }
 
     /// One page of a report.
@@ -140,7 +156,7 @@ impl ReportEngine {
     /// # Errors
     /// See [`QueryError`].
     pub async fn run(&self, request: &ReportRequest) -> Result<ReportPage, QueryError> {
-        let plan = Plan::of(request, Timestamp::now())?;
+        let plan = self.plan(request)?;
         let _turn = self.turn().await?;
         let limit = self.shared.limits.page_time;
         let page = async {
@@ -170,7 +186,7 @@ impl ReportEngine {
             limit: None,
             ..request.clone()
         };
-        let plan = Plan::of(&unbounded, Timestamp::now())?;
+        let plan = self.plan(&unbounded)?;
         let turn = self.turn().await?;
         let sources = self.sources(&plan).await?;
         let session = self.session();
@@ -205,9 +221,17 @@ impl ReportEngine {
     /// See [`QueryError`].
     pub async fn status(&self) -> Result<DataStatus, QueryError> {
         let _turn = self.turn().await?;
-        let plan = Plan::of(&ReportRequest::new("elevations"), Timestamp::now())?;
+        let plan = self.plan(&ReportRequest::new("elevations"))?;
         let sources = self.sources(&plan).await?;
         self.data_status(&plan, &sources, &self.session()).await
+    }
+
+    fn plan(&self, request: &ReportRequest) -> Result<Plan, QueryError> {
+        let plan = Plan::of(request, Timestamp::now())?;
+        Ok(Plan {
+            within: self.within.clone(),
+            ..plan
+        })
     }
 
     async fn page(&self, plan: &Plan, request: &ReportRequest) -> Result<ReportPage, QueryError> {
@@ -317,7 +341,7 @@ impl ReportEngine {
         };
         let now = plan.as_of.unwrap_or(plan.now);
         let (mut freshness, completeness) =
-            completeness::of(&sources.devices, session, now).await?;
+            completeness::of(&sources.devices, plan, session, now).await?;
         freshness.last_commit_at = table.committed_at();
         Ok(DataStatus {
             as_of,

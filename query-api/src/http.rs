@@ -1,5 +1,6 @@
 //! The HTTP interface: REST, health, metrics, and what every answer carries. Computes no report itself.
 
+mod control;
 mod download;
 pub mod metrics;
 mod openapi;
@@ -8,5 +9,5 @@ pub mod problem;
 mod rest;
 pub mod serve;
 
-pub(crate) use policy::guarded;
+pub(crate) use policy::{guarded, wrong_method};
 pub(crate) use rest::routes;

@@ -3,6 +3,7 @@
 //! Reads tables only; must never read the event log or write a table. One engine answers all three surfaces, so
 //! that a number is the same wherever it is read.
 
+mod access;
 pub mod catalogue;
 mod console;
 mod cursor;
@@ -17,6 +18,7 @@ pub mod request;
 pub mod router;
 pub mod status;
 
+pub use access::ReadAccess;
 pub use catalogue::{ColumnInfo, ColumnKind, Place, Report};
 pub use engine::{QueryLimits, ReportEngine, ReportPage, ReportStream, Window};
 pub use error::QueryError;

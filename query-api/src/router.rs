@@ -3,6 +3,7 @@
 use axum::Router;
 use epm_control::ControlStore;
 
+use crate::access::{self, ReadAccess};
 use crate::http::metrics::{HttpMetrics, SharedRegistry};
 use crate::http::{guarded, routes};
 use crate::{ReportEngine, console};
@@ -14,6 +15,8 @@ pub struct AppState {
     pub engine: ReportEngine,
     /// Who may read, and everything that people change. None: whoever reaches the address may read.
     pub control: Option<ControlStore>,
+    /// Whether reports can be read without signing in.
+    pub access: ReadAccess,
     /// Counts requests.
     pub metrics: HttpMetrics,
 }
@@ -24,11 +27,13 @@ impl AppState {
     pub fn new(
         engine: ReportEngine,
         control: Option<ControlStore>,
+        access: ReadAccess,
         registry: SharedRegistry,
     ) -> Self {
         Self {
             engine,
             control,
+            access,
             metrics: HttpMetrics::register(registry),
         }
     }
@@ -37,5 +42,6 @@ impl AppState {
 /// Every route of the HTTP interface.
 pub fn router(state: AppState) -> Router {
     let metrics = state.metrics.clone();
-    guarded(routes().merge(console::routes()).with_state(state), metrics)
+    let routes = routes().merge(console::routes()).with_state(state.clone());
+    guarded(access::guarded(routes, state), metrics)
 }

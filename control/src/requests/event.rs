@@ -95,7 +95,8 @@ impl RequestEvent {
 }
 
 /// A state's name, in tables and messages.
-pub(super) fn name_of(state: RequestState) -> &'static str {
+#[must_use]
+pub fn name_of(state: RequestState) -> &'static str {
     match state {
         RequestState::Pending => "pending",
         RequestState::Approved => "approved",

@@ -33,6 +33,20 @@ impl ControlStore {
         rows.iter().map(read).collect()
     }
 
+    /// One request; nothing where there is no such.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn request(&self, id: Uuid) -> Result<Option<RequestRow>, StoreError> {
+        let mut connection = self
+            .reader()
+            .acquire()
+            .await
+            .map_err(StoreError::while_doing("reading a request"))?;
+        get(&mut connection, id).await
+    }
+
     /// Requests whose time is over at `now` and that nobody has expired yet, the oldest first, at most 1 000.
     ///
     /// # Errors

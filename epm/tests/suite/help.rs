@@ -23,6 +23,7 @@ fn help_reads_as_reviewed() {
         "processor",
         "query-api",
         "report",
+        "token",
         "verify",
         "rebuild",
     ] {

@@ -1,7 +1,7 @@
 //! The overview: what happened in a window, who and what stands out, and how far the numbers can be trusted.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
@@ -11,8 +11,9 @@ use super::cells::{Row, Rows};
 use super::health::{self, Fact};
 use super::trend::{self, Trend};
 use super::{Frame, answer, figures, report_path, trouble};
+use crate::access::Reports;
 use crate::format::neutralised;
-use crate::{AppState, QueryError, ReportPage, ReportRequest};
+use crate::{QueryError, ReportEngine, ReportPage, ReportRequest};
 
 /// Rows of the lists of applications and users: what can be taken in at a glance.
 const TOP_ROWS: usize = 8;
@@ -92,14 +93,14 @@ struct Answers {
 }
 
 /// The overview.
-pub(super) async fn show(
-    State(state): State<AppState>,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Response {
+pub(super) async fn show(reports: Reports, Query(pairs): Query<Vec<(String, String)>>) -> Response {
     match chosen(&pairs) {
-        Ok(window) => match ask(&state, window).await {
-            Ok(answers) => answer(StatusCode::OK, &view(window, &answers)),
-            Err(error) => trouble::failed(&error, "/"),
+        Ok(window) => match reports.to_read("overview").await {
+            Ok(engine) => match ask(&engine, window).await {
+                Ok(answers) => answer(StatusCode::OK, &view(window, &answers)),
+                Err(error) => trouble::failed(&error, "/"),
+            },
+            Err(problem) => trouble::show(problem),
         },
         Err(error) => trouble::failed(&error, "/"),
     }
@@ -138,7 +139,7 @@ fn since(window: &str) -> Option<String> {
     (window != "all").then(|| window.to_owned())
 }
 
-async fn ask(state: &AppState, window: &str) -> Result<Answers, QueryError> {
+async fn ask(engine: &ReportEngine, window: &str) -> Result<Answers, QueryError> {
     let request = |report: &str, columns: &[&str], limit: usize| ReportRequest {
         since: since(window),
         columns: columns.iter().map(|name| (*name).to_owned()).collect(),
@@ -186,10 +187,10 @@ async fn ask(state: &AppState, window: &str) -> Result<Answers, QueryError> {
         ..request("by-user", &[&user[..], &parts[..3]].concat(), TOP_ROWS)
     };
     let (totals, days, applications, users) = futures::try_join!(
-        state.engine.run(&totals),
-        state.engine.run(&days),
-        state.engine.run(&applications),
-        state.engine.run(&users),
+        engine.run(&totals),
+        engine.run(&days),
+        engine.run(&applications),
+        engine.run(&users),
     )?;
     Ok(Answers {
         totals,

@@ -2,7 +2,7 @@
 //! word for word below `/api/v1`.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::Timestamp;
@@ -13,9 +13,10 @@ use super::columns::{self, Header};
 use super::form::{self, Chip, Form};
 use super::health::{self, Fact};
 use super::{Frame, answer, figures, report_path, trouble};
+use crate::access::Reports;
 use crate::catalogue::{self, Source};
 use crate::engine::MAX_PAGE_ROWS;
-use crate::{AppState, ColumnInfo, Format, QueryError, Report, ReportPage, ReportRequest};
+use crate::{ColumnInfo, Format, QueryError, Report, ReportEngine, ReportPage, ReportRequest};
 
 /// Windows that are one click away.
 const WINDOWS: [(&str, &str); 4] = [
@@ -57,7 +58,7 @@ struct Link {
 
 /// The page of the report called `name`.
 pub(super) async fn show(
-    State(state): State<AppState>,
+    reports: Reports,
     Path(name): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Response {
@@ -70,20 +71,24 @@ pub(super) async fn show(
         return Redirect::to(&clean.to_string()).into_response();
     }
     let address = Address::new(path.as_str()).and_all(pairs);
-    match asked(&state, report, &address).await {
+    let engine = match reports.to_read(report.name).await {
+        Ok(engine) => engine,
+        Err(problem) => return trouble::show(problem),
+    };
+    match asked(&engine, report, &address).await {
         Ok(page) => answer(StatusCode::OK, &view(report, &address, &page)),
         Err(error) => trouble::failed(&error, &path),
     }
 }
 
 async fn asked(
-    state: &AppState,
+    engine: &ReportEngine,
     report: &'static Report,
     address: &Address,
 ) -> Result<ReportPage, QueryError> {
     let mut request: ReportRequest = address::request(report.name, address)?;
     columns::choose(report, &mut request);
-    state.engine.run(&request).await
+    engine.run(&request).await
 }
 
 fn view(report: &'static Report, address: &Address, page: &ReportPage) -> ReportView {

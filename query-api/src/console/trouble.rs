@@ -44,7 +44,7 @@ pub(super) fn failed(error: &QueryError, path: &str) -> Response {
 fn page(problem: Problem, way_out: String, way_out_title: &'static str) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let page = ProblemPage {
-        frame: Frame::new(problem.title.clone(), ""),
+        frame: Frame::new(problem.title, ""),
         problem,
         way_out,
         way_out_title,

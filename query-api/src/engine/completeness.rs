@@ -11,6 +11,7 @@ use datafusion::prelude::ident;
 use epm_tables::Snapshot;
 use jiff::Timestamp;
 
+use super::plan::Plan;
 use super::query::data_type;
 use crate::{ColumnKind, Completeness, Freshness, QueryError};
 
@@ -50,6 +51,7 @@ pub(crate) struct DeviceState {
 /// Freshness (but for the commit) and completeness by the devices of one snapshot, at `now`.
 pub(crate) async fn of(
     devices: &Snapshot,
+    plan: &Plan,
     session: &SessionContext,
     now: Timestamp,
 ) -> Result<(Freshness, Completeness), QueryError> {
@@ -62,6 +64,10 @@ pub(crate) async fn of(
         .collect();
     let frame = devices
         .frame(session)
+        .and_then(|frame| match plan.visible() {
+            Some(condition) => frame.filter(condition),
+            None => Ok(frame),
+        })
         .and_then(|frame| frame.select(columns))
         .map_err(super::failed)?;
     let batches = frame.collect().await.map_err(super::failed)?;

@@ -36,7 +36,8 @@ pub(crate) fn usage() -> SchemaRef {
 pub(crate) fn devices() -> SchemaRef {
     let times = completeness::TIMES.map(|name| (name, ColumnKind::Time));
     let counts = completeness::COUNTS.map(|name| (name, ColumnKind::Count));
-    schema(times.into_iter().chain(counts))
+    let agent = [("agent_id", ColumnKind::Id)];
+    schema(agent.into_iter().chain(times).chain(counts))
 }
 
 fn schema(columns: impl Iterator<Item = (&'static str, ColumnKind)>) -> SchemaRef {

@@ -1,9 +1,11 @@
 //! A request, checked: every name is a column, every value is understood. Does no IO.
 
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::ident;
 use jiff::Timestamp;
 
 use super::window::Window;
-use super::{DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS};
+use super::{Agents, DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS};
 use crate::catalogue::{self, Place, Report, Source};
 use crate::cursor::Cursor;
 use crate::filter::Filter;
@@ -27,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) cursor: Option<Cursor>,
     pub(crate) now: Timestamp,
     pub(crate) as_of: Option<Timestamp>,
+    /// Whose rows the reader may see; None: everybody's.
+    pub(crate) within: Option<Agents>,
 }
 
 /// Which column rows are ordered by.
@@ -76,7 +80,18 @@ impl Plan {
             cursor,
             now,
             as_of,
+            within: None,
         })
+    }
+
+    /// The condition on rows of any table that have an agent; None where the reader may see all.
+    pub(crate) fn visible(&self) -> Option<Expr> {
+        let agents = self.within.as_ref()?;
+        if agents.is_empty() {
+            return Some(lit(false));
+        }
+        let agents = agents.iter().map(|agent| lit(agent.as_str())).collect();
+        Some(ident("agent_id").in_list(agents, false))
     }
 
     /// The columns by which rows are ordered, the sort column first, each once.

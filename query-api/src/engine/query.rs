@@ -37,11 +37,8 @@ pub(crate) fn windowed(
     session: &SessionContext,
 ) -> Result<DataFrame> {
     match plan.report.source {
-        Source::Elevations => sources
-            .elevations
-            .frame(session)?
-            .filter(plan.window.on_times()),
-        Source::Usage => usage(plan.window, sources, session),
+        Source::Elevations => elevations(plan, plan.window, sources, session),
+        Source::Usage => usage(plan, sources, session),
     }
 }
 
@@ -125,9 +122,28 @@ pub(crate) fn data_type(kind: ColumnKind) -> DataType {
     }
 }
 
-/// Daily usage for whole days; the ends of a window that cuts days are counted from `elevations`.
-fn usage(window: Window, sources: &Sources, session: &SessionContext) -> Result<DataFrame> {
-    let (days, ends) = window.split();
+/// The elevations in the window that the reader may see.
+fn elevations(
+    plan: &Plan,
+    window: Window,
+    sources: &Sources,
+    session: &SessionContext,
+) -> Result<DataFrame> {
+    let rows = sources.elevations.frame(session)?;
+    let rows = match plan.visible() {
+        Some(condition) => rows.filter(condition)?,
+        None => rows,
+    };
+    rows.filter(window.on_times())
+}
+
+/// Daily usage for whole days; the ends of a window that cuts days are counted from `elevations`, and so is all of it
+/// for a reader who may see some devices only.
+fn usage(plan: &Plan, sources: &Sources, session: &SessionContext) -> Result<DataFrame> {
+    let (days, ends) = match plan.within {
+        None => plan.window.split(),
+        Some(_) => (None, vec![plan.window]),
+    };
     let mut parts = Vec::new();
     if let Some(days) = days {
         let counts = ["elevations", "first_seen", "last_seen"].map(ident);
@@ -147,13 +163,7 @@ fn usage(window: Window, sources: &Sources, session: &SessionContext) -> Result<
             ident("observed_at").alias("last_seen"),
         ];
         let columns: Vec<Expr> = dimensions().chain(counts).collect();
-        parts.push(
-            sources
-                .elevations
-                .frame(session)?
-                .filter(end.on_times())?
-                .select(columns)?,
-        );
+        parts.push(elevations(plan, end, sources, session)?.select(columns)?);
     }
     let mut parts = parts.into_iter();
     let Some(first) = parts.next() else {

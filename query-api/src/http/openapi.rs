@@ -6,6 +6,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::control::{audit, principals, requests, roles, tokens};
 use super::{metrics, rest};
 use crate::catalogue;
 
@@ -16,9 +17,17 @@ use crate::catalogue;
         description = "Reports on every elevation of a fleet. Every answer says how fresh and how complete it is.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(rest::list, rest::report, rest::status, show, rest::healthz, rest::readyz, metrics::show),
+    paths(
+        rest::list, rest::report, rest::status, show, rest::healthz, rest::readyz, metrics::show,
+        principals::me, audit::list,
+        roles::list, roles::define, roles::show, roles::change, roles::remove,
+        principals::list, principals::register, principals::show, principals::set,
+        tokens::list, tokens::issue, tokens::revoke,
+        requests::list, requests::show, requests::decide,
+    ),
     tags(
         (name = "reports", description = "Reports and what they rest on"),
+        (name = "control", description = "Who may do what, requests for approval, and the audit trail"),
         (name = "operation", description = "For whoever runs the server"),
     )
 )]

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::metrics::HttpMetrics;
 use super::problem::Problem;
+use crate::access::endpoints;
 use crate::console;
 
 /// Bytes of a query string: a hundred filters of the length of a path.
@@ -59,14 +60,14 @@ async fn not_found(request: Request) -> Response {
     problem.into_response()
 }
 
-async fn wrong_method(request: Request) -> Problem {
+pub(crate) async fn wrong_method(request: Request) -> Problem {
     let detail = format!("{} is not possible here", request.method());
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "wrong-method",
-        "Reading only",
+        "Not possible here",
         detail,
-        "Use GET.",
+        "The interface is described at /api/v1/openapi.json.",
     )
 }
 
@@ -141,29 +142,7 @@ async fn counted(State(metrics): State<HttpMetrics>, request: Request, next: Nex
 
 /// What a path is counted under: few names, whatever is asked for.
 fn route_of(path: &str) -> &'static str {
-    const WHOLE: [&str; 8] = [
-        "/",
-        "/api/v1/reports",
-        "/api/v1/status",
-        "/api/v1/openapi.json",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/reports",
-    ];
-    const BELOW: [(&str, &str); 3] = [
-        ("/api/v1/reports/", "/api/v1/reports/{name}"),
-        ("/reports/", "/reports/{name}"),
-        ("/elevations/", "/elevations/{event_id}"),
-    ];
-    let whole = WHOLE.into_iter().find(|route| *route == path);
-    let below = || {
-        BELOW
-            .into_iter()
-            .find(|(start, _)| path.starts_with(start))
-            .map(|(_, route)| route)
-    };
-    whole.or_else(below).unwrap_or("other")
+    endpoints::pattern_of(path).unwrap_or("other")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use epm_control::{Advice, StoreError};
 use serde::Serialize;
 
 use crate::QueryError;
@@ -17,7 +18,7 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     /// What kind of problem it is.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status code.
     pub status: u16,
     /// What is wrong with this request.
@@ -34,18 +35,69 @@ impl Problem {
     pub(crate) fn new(
         status: StatusCode,
         kind: &str,
-        title: &str,
+        title: &'static str,
         detail: String,
         remedy: &str,
     ) -> Self {
         Self {
             kind: format!("urn:epm:problem:{kind}"),
-            title: title.to_owned(),
+            title,
             status: status.as_u16(),
             detail,
             field: None,
             remedy: remedy.to_owned(),
         }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        error.log();
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for Problem {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "changed-meanwhile",
+                "Somebody changed it",
+                error.to_string(),
+                "Read it again, decide anew, and send its ETag as If-Match.",
+            ),
+            StoreError::TooLarge { .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large-to-keep",
+                "Too large",
+                error.to_string(),
+                "Split it.",
+            ),
+            _ => {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the control store failed"
+                );
+                let status = match error.advice() {
+                    Advice::Retry => StatusCode::SERVICE_UNAVAILABLE,
+                    Advice::Refuse | Advice::Stop => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                Self::new(
+                    status,
+                    "control-store",
+                    "The control store cannot be used",
+                    "the control store did not answer as it should".to_owned(),
+                    "The server's log has the cause; `epm verify` checks the store.",
+                )
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::from(&error)
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::download::{add_metadata, file};
 use super::problem::Problem;
 use super::{metrics, openapi};
+use crate::access::Reports;
 use crate::format::{Width, meta, metadata_pairs, rows, table};
 use crate::{
     AppState, DataStatus, Encoder, Format, Place, QueryError, Report, ReportPage, ReportRequest,
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics::show))
+        .merge(super::control::routes())
 }
 
 /// A report and its columns.
@@ -122,10 +124,10 @@ pub(crate) async fn list() -> Json<Vec<ReportInfo>> {
     )
 )]
 pub(crate) async fn report(
-    State(state): State<AppState>,
+    reports: Reports,
     Path(name): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, QueryError> {
+) -> Result<Response, Problem> {
     let (formats, pairs): (Vec<_>, Vec<_>) =
         pairs.into_iter().partition(|(name, _)| name == "format");
     let format = match formats.last() {
@@ -134,13 +136,15 @@ pub(crate) async fn report(
     };
     let request = ReportRequest::from_pairs(&name, pairs)?;
     if matches!(format, Format::Json | Format::Table) {
-        return page(format, &state.engine.run(&request).await?);
+        let engine = reports.to_read(&name).await?;
+        return Ok(page(format, &engine.run(&request).await?)?);
     }
-    let stream = state.engine.stream(&request).await?;
+    let engine = reports.to_export(&name, format.name()).await?;
+    let stream = engine.stream(&request).await?;
     match Encoder::new(format, &stream)? {
         Some(encoder) => Ok(file(format, encoder, stream)),
         // Unreachable by the formats above; a page is an answer too.
-        None => page(Format::Json, &state.engine.run(&request).await?),
+        None => Ok(page(Format::Json, &engine.run(&request).await?)?),
     }
 }
 
@@ -151,8 +155,8 @@ pub(crate) async fn report(
     tag = "reports",
     responses((status = 200, description = "How fresh and complete the tables are", body = DataStatus))
 )]
-pub(crate) async fn status(State(state): State<AppState>) -> Result<Json<DataStatus>, QueryError> {
-    Ok(Json(state.engine.status().await?))
+pub(crate) async fn status(reports: Reports) -> Result<Json<DataStatus>, Problem> {
+    Ok(Json(reports.narrowed().await?.status().await?))
 }
 
 /// Whether the process runs.

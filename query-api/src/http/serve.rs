@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::SharedRegistry;
-use crate::{AppState, QueryError, ReportEngine, router};
+use crate::{AppState, QueryError, ReadAccess, ReportEngine, router};
 
 /// How long answers on their way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -21,6 +21,8 @@ pub struct Config {
     pub tables: String,
     /// Who may read, and everything that people change. None: whoever reaches the address may read.
     pub control: Option<ControlStore>,
+    /// Whether reports can be read without signing in.
+    pub access: ReadAccess,
 }
 
 /// Why the query API ended.
@@ -60,6 +62,7 @@ pub async fn run(
     let state = AppState::new(
         ReportEngine::open(&config.tables)?,
         config.control,
+        config.access,
         registry,
     );
     // Answers are written whole: waiting to fill a packet only delays them.
@@ -69,8 +72,11 @@ pub async fn run(
         }
     });
     let stopping = shutdown.clone();
-    let serving = axum::serve(listener, router(state))
-        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    let serving = axum::serve(
+        listener,
+        router(state).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move { stopping.cancelled().await });
     let out_of_grace = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;

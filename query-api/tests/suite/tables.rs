@@ -7,7 +7,8 @@ use arrow::record_batch::RecordBatch;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use epm_query_api::{AppState, ReportEngine, router};
+use epm_control::ControlStore;
+use epm_query_api::{AppState, ReadAccess, ReportEngine, router};
 use epm_tables::schema::{DEVICES_TABLE, ELEVATIONS_TABLE, Table, USAGE_TABLE};
 use epm_tables::write::{Change, TableWriter};
 use jiff::civil::Date;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use url::Url;
+use uuid::Uuid;
 
 /// A server over tables of its own; both go when it is dropped.
 pub(crate) struct Server {
@@ -71,6 +73,7 @@ impl Elevation {
         let at = format!("{}T00:00:{:02}.{:06}Z", self.day(), index % 60, index);
         json!({
             "event_id": format!("0190{index:08}-0000-7000-8000-000000000000"),
+            "agent_id": agent_of(&self.device).to_string(),
             "observed_at": at,
             "received_at": at,
             "outcome": self.outcome,
@@ -102,6 +105,11 @@ impl Elevation {
         }
         row
     }
+}
+
+/// The agent of a device.
+pub(crate) fn agent_of(device: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_DNS, device.as_bytes())
 }
 
 impl Server {
@@ -150,12 +158,24 @@ impl Server {
         writer.commit(change).await.expect("commits");
     }
 
-    /// The whole interface.
+    /// The whole interface, without a control store.
     pub(crate) fn router(&self) -> Router {
+        self.router_with(None, ReadAccess::Open)
+    }
+
+    /// The control store in this server's folder.
+    pub(crate) async fn control(&self) -> ControlStore {
+        let file = self.folder.path().join("control.db");
+        let address = ControlStore::address_of_file(&file);
+        ControlStore::open(&address).await.expect("opens")
+    }
+
+    /// The whole interface.
+    pub(crate) fn router_with(&self, control: Option<ControlStore>, access: ReadAccess) -> Router {
         let path = self.folder.path().to_str().expect("a UTF-8 path");
         let engine = ReportEngine::open(path).expect("opens");
         let registry = Arc::new(Mutex::new(prometheus_client::registry::Registry::default()));
-        router(AppState::new(engine, None, registry))
+        router(AppState::new(engine, control, access, registry))
     }
 
     /// GET as a browser asks.

@@ -122,6 +122,7 @@ impl House {
             let config = epm_query_api::Config {
                 tables: tables.to_string(),
                 control: None,
+                access: epm_query_api::ReadAccess::Open,
             };
             epm_query_api::run(config, http, Arc::clone(&registry), stop)
         });
