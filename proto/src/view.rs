@@ -235,6 +235,25 @@ views! {
         ;
         ;
     }
+    /// Where the management of elevations stands.
+    LifeCycleView {
+        1 => state: enumeration,
+        2 => since_us: sint,
+        3 => removal_us: sint,
+        4 => before: enumeration,
+        ;
+        ;
+    }
+    /// Whether elevations can be managed.
+    ApplicabilityView {
+        1 => applicable: flag,
+        2 => reason: text,
+        3 => join_type: text,
+        4 => management_authority: text,
+        5 => architecture: text,
+        ;
+        ;
+    }
     /// The agent's own state.
     HeartbeatView {
         1 => spool_records: u64,
@@ -248,6 +267,8 @@ views! {
         11 => started_at_us: u64,
         12 => interval_s: u32,
         ;
+        13 => life_cycle: message LifeCycleView,
+        14 => applicability: message ApplicabilityView,
         ;
         4 => drops: repeated DropCountView,
         9 => sensors: repeated SensorHealthView,

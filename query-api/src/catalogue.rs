@@ -28,6 +28,8 @@ pub enum Source {
     Elevations,
     /// Groups over the daily usage.
     Usage,
+    /// One row per device, as it is known now; a window is about when it was last heard of.
+    Devices,
 }
 
 /// A column of a report.
@@ -173,6 +175,15 @@ pub static REPORTS: &[Report] = &[
         default_sort: "event_date",
         fixed_filter: None,
     },
+    Report {
+        name: "devices",
+        title: "Devices",
+        summary: "Every device: where the management of elevations stands on it, when it was last heard of, and what is missing.",
+        source: Source::Devices,
+        columns: DEVICE_COLUMNS,
+        default_sort: "device",
+        fixed_filter: None,
+    },
 ];
 
 const fn column(
@@ -190,5 +201,5 @@ const fn column(
 }
 
 mod columns;
-pub(crate) use columns::ELEVATION_COLUMNS;
 use columns::{BY_APPLICATION_COLUMNS, BY_PUBLISHER_COLUMNS, BY_USER_COLUMNS, TREND_COLUMNS};
+pub(crate) use columns::{DEVICE_COLUMNS, ELEVATION_COLUMNS};

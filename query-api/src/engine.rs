@@ -332,6 +332,7 @@ impl ReportEngine {
         let table = match plan.report.source {
             Source::Elevations => &sources.elevations,
             Source::Usage => &sources.usage,
+            Source::Devices => &sources.devices,
         };
         let as_of = AsOf {
             table: table.name().to_owned(),

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -99,11 +100,11 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
-    /// Opens the table under `tables`; makes it where it is absent.
+    /// Opens the table under `tables`; makes it where it is absent, and adds the columns that an earlier version lacked.
     ///
     /// # Errors
     ///
-    /// Where the store fails, or the table has other columns.
+    /// Where the store fails, or the table has columns that it never had.
     pub async fn open(tables: &Url, definition: Table) -> Result<Self, WriteError> {
         let name = definition.name;
         let failed = |cause: DeltaTableError| WriteError::Table {
@@ -135,7 +136,7 @@ impl TableWriter {
             table,
             files: BTreeMap::new(),
         };
-        writer.check_schema()?;
+        writer.evolve().await?;
         writer.load_files()?;
         Ok(writer)
     }
@@ -283,33 +284,44 @@ impl TableWriter {
         Ok(())
     }
 
-    fn check_schema(&self) -> Result<(), WriteError> {
+    /// Adds the columns that an earlier version did not know; they are null in the rows that it wrote. Columns are only ever
+    /// added at the end, so a table whose columns are not the first of ours was made by something else.
+    async fn evolve(&mut self) -> Result<(), WriteError> {
         let snapshot = self.table.snapshot().map_err(|cause| self.failed(cause))?;
         let held: Vec<String> = snapshot
             .schema()
             .fields()
             .map(|field| field.name().clone())
             .collect();
-        let expected: Vec<String> = self
-            .definition
-            .columns
-            .iter()
-            .map(|column| column.name.to_owned())
-            .collect();
+        let columns = self.definition.columns.iter();
+        let expected: Vec<&str> = columns.map(|column| column.name).collect();
         if held == expected {
             return Ok(());
         }
-        let differs = expected
-            .iter()
-            .filter(|name| !held.contains(name))
-            .chain(held.iter().filter(|name| !expected.contains(name)));
-        Err(WriteError::Schema {
-            table: self.definition.name,
-            detail: format!(
-                "columns {}",
-                differs.cloned().collect::<Vec<_>>().join(", ")
-            ),
-        })
+        let is_earlier = held.len() < expected.len() && held.iter().eq(&expected[..held.len()]);
+        if !is_earlier {
+            let unknown = expected
+                .iter()
+                .copied()
+                .filter(|name| !held.iter().any(|held| held == name))
+                .chain(
+                    held.iter()
+                        .map(String::as_str)
+                        .filter(|name| !expected.contains(name)),
+                );
+            return Err(WriteError::Schema {
+                table: self.definition.name,
+                detail: format!("columns {}", unknown.collect::<Vec<_>>().join(", ")),
+            });
+        }
+        let schema: Schema = Arc::unwrap_or_clone(self.definition.schema());
+        let all: StructType = (&schema)
+            .try_into_kernel()
+            .map_err(|cause: ArrowError| self.failed(cause.into()))?;
+        let added: Vec<_> = all.fields().skip(held.len()).cloned().collect();
+        let evolved = self.table.clone().add_columns().with_fields(added).await;
+        self.table = evolved.map_err(|cause| self.failed(cause))?;
+        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It decides whether a record is new. It must not look at elevations.
 
+mod heartbeat;
+
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::RecordBatch;
@@ -14,7 +16,8 @@ use serde_json::{Map, Value, json};
 
 use super::elevation::Scratch;
 use super::time::time;
-use super::words::{LOSS_REASONS, SCOPES, SENSOR_STATES, SENSORS, word};
+use super::words::{LOSS_REASONS, word};
+use heartbeat::LastHeartbeat;
 
 /// Losses that a row shows: the newest; all of them are counted.
 const SHOWN_LOSSES: usize = 20;
@@ -48,23 +51,6 @@ struct Device {
 struct EpochState {
     received: RangeSet,
     explained: RangeSet,
-}
-
-/// The newest heartbeat, by its place in the agent's sequence.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct LastHeartbeat {
-    at: (u64, u64),
-    observed_at: i64,
-    device_name: String,
-    os_version: String,
-    policy_revision: String,
-    reporting_scope: String,
-    interval_s: i64,
-    spool_records: i64,
-    spool_bytes: i64,
-    oldest_unsent_at: Option<i64>,
-    clock_offset_ms: i64,
-    sensors: String,
 }
 
 impl Devices {
@@ -106,31 +92,7 @@ impl Devices {
         if device.heartbeat.as_ref().is_some_and(|held| held.at > at) {
             return;
         }
-        let sensors: Vec<Value> = beat
-            .sensors
-            .iter()
-            .map(|sensor| {
-                json!({"sensor": word(SENSORS, sensor.sensor), "state": word(SENSOR_STATES, sensor.state), "detail": sensor.detail})
-            })
-            .collect();
-        device.heartbeat = Some(LastHeartbeat {
-            at,
-            observed_at: time(record.observed_at_us),
-            device_name: beat.device_name.to_owned(),
-            os_version: beat.os_version.to_owned(),
-            policy_revision: beat.policy_revision.to_owned(),
-            reporting_scope: word(SCOPES, beat.effective_scope).into_owned(),
-            interval_s: beat.interval_s.into(),
-            spool_records: long(beat.spool_records),
-            spool_bytes: long(beat.spool_bytes),
-            oldest_unsent_at: (beat.oldest_unsent_us != 0).then(|| time(beat.oldest_unsent_us)),
-            clock_offset_ms: beat.clock_offset_ms,
-            sensors: if sensors.is_empty() {
-                String::new()
-            } else {
-                Value::from(sensors).to_string()
-            },
-        });
+        device.heartbeat = Some(LastHeartbeat::of(record, beat));
     }
 
     /// A new loss record: its range is explained and its records are counted as lost. Where it has a key, an agent that
@@ -308,6 +270,7 @@ impl Device {
         rows.text("reporting_scope", &beat.reporting_scope);
         rows.text("sensors", &beat.sensors);
         rows.text("sequence_state", &self.state(&beat).to_string());
+        beat.append_management(rows);
         rows.end_row();
     }
 
@@ -358,22 +321,13 @@ impl Device {
             let told = (place_of(told)?, told.get(2)?.as_u64()?);
             keyed.insert(key.clone(), told);
         }
-        let heartbeat = at("last_heartbeat_at").and_then(|observed_at| {
-            Some(LastHeartbeat {
-                at: place_of(&state["heartbeat"])?,
-                observed_at,
-                device_name: text("device_name"),
-                os_version: text("os_version"),
-                policy_revision: text("policy_revision"),
-                reporting_scope: text("reporting_scope"),
-                interval_s: long("heartbeat_interval_s"),
-                spool_records: long("spool_records"),
-                spool_bytes: long("spool_bytes"),
-                oldest_unsent_at: at("oldest_unsent_at"),
-                clock_offset_ms: long("clock_offset_ms"),
-                sensors: text("sensors"),
-            })
-        });
+        let heartbeat = match at("last_heartbeat_at") {
+            Some(observed_at) => {
+                let place = place_of(&state["heartbeat"])?;
+                Some(LastHeartbeat::load(place, observed_at, &cell))
+            }
+            None => None,
+        };
         let losses = cell("losses")
             .text()
             .map(serde_json::from_str::<Vec<Value>>);
@@ -411,6 +365,7 @@ impl EpochState {
 #[cfg(test)]
 mod tests {
     use epm_proto::ids::{Epoch, Sequence};
+    use epm_proto::view::{ApplicabilityView, LifeCycleView};
 
     use super::*;
 
@@ -458,6 +413,17 @@ mod tests {
             device_name: "pc-1.example.org",
             spool_records: 4,
             interval_s: 60,
+            life_cycle: LifeCycleView {
+                state: 4,
+                since_us: 7,
+                removal_us: 8,
+                ..Default::default()
+            },
+            applicability: ApplicabilityView {
+                reason: "32-bit processors are not supported",
+                join_type: "none",
+                ..Default::default()
+            },
             ..Default::default()
         };
         devices.heartbeat(agent_id, &record, &beat);

@@ -73,6 +73,14 @@ pub(crate) const SENSORS: Words = &[
     "kernel_audit",
 ];
 pub(crate) const SENSOR_STATES: Words = &["", "running", "stopped", "failing"];
+pub(crate) const LIFE_CYCLE_STATES: Words = &[
+    "",
+    "absent",
+    "provisioning",
+    "active",
+    "disabled",
+    "removed",
+];
 pub(crate) const LOSS_REASONS: Words = &[
     "",
     "evicted",
@@ -144,6 +152,7 @@ mod tests {
             RULE_TARGETS, "RULE_TARGET", RuleTarget;
             SENSORS, "SENSOR_KIND", SensorKind;
             SENSOR_STATES, "SENSOR_STATE", SensorState;
+            LIFE_CYCLE_STATES, "LIFE_CYCLE_STATE", LifeCycleState;
             LOSS_REASONS, "LOSS_REASON", LossReason;
             REJECT_CODES, "REJECT_CODE", RejectCode;
         }

@@ -505,3 +505,89 @@ async fn a_loss_that_was_told_again_under_its_key_counts_once_and_as_told_last()
     let sound = epm_processor::verify(world.config(), &*world.log).await;
     assert!(sound.expect("it verifies").is_sound());
 }
+
+fn beat(state: v1::LifeCycleState, since_us: i64) -> v1::Heartbeat {
+    let is_disabled = state == v1::LifeCycleState::Disabled;
+    v1::Heartbeat {
+        device_name: "pc-1.example.org".to_owned(),
+        life_cycle: Some(v1::LifeCycle {
+            state: state.into(),
+            since_us,
+            removal_us: if is_disabled { since_us + 7 } else { 0 },
+            ..v1::LifeCycle::default()
+        }),
+        applicability: Some(v1::Applicability {
+            applicable: true,
+            join_type: "none".to_owned(),
+            management_authority: "policy_file".to_owned(),
+            architecture: "x86_64".to_owned(),
+            ..v1::Applicability::default()
+        }),
+        ..v1::Heartbeat::default()
+    }
+}
+
+#[tokio::test]
+async fn a_device_stands_where_its_newest_heartbeat_by_its_sequence_says_whatever_order_they_came_in()
+ {
+    use v1::LifeCycleState::{Active, Disabled, Provisioning};
+    // The clock of the device goes back between them.
+    let states = [(Provisioning, 30), (Active, 20), (Disabled, 10)];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let (world, mut spool) = (World::new(), Spool::new(1));
+        let records: Vec<_> = states
+            .iter()
+            .map(|(state, at)| {
+                let beat = beat(*state, START_US + at);
+                spool.record(&[], START_US + at, Body::Heartbeat(beat))
+            })
+            .collect();
+        // The processor starts anew between them.
+        for at in order {
+            world.append(&[records[at].clone()]).await;
+            world.fold().await;
+        }
+        let device = &world.rows(DEVICES_TABLE).await[0];
+        let column = |name| device[DEVICES_TABLE.index(name)].clone();
+        assert_eq!(column("life_cycle").text(), Some("disabled"), "{order:?}");
+        assert_eq!(column("life_cycle_since"), Cell::Time(START_US + 10));
+        assert_eq!(column("removal_at"), Cell::Time(START_US + 17));
+        assert_eq!(column("applicable"), Cell::Flag(true));
+        assert_eq!(column("not_applicable_reason"), Cell::Null);
+        assert_eq!(column("management_authority").text(), Some("policy_file"));
+        let sound = epm_processor::verify(world.config(), &*world.log).await;
+        assert!(sound.expect("it verifies").is_sound());
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_applicable_says_why_and_one_without_policies_says_nothing() {
+    let (world, mut one, mut other) = (World::new(), Spool::new(1), Spool::new(2));
+    let mut beat = beat(v1::LifeCycleState::Provisioning, START_US);
+    beat.applicability = Some(v1::Applicability {
+        reason: "version 5.4 is no longer supported; update the system".to_owned(),
+        ..v1::Applicability::default()
+    });
+    let ungoverned = v1::Heartbeat::default();
+    let records = [
+        one.record(&[], START_US, Body::Heartbeat(beat)),
+        other.record(&[], START_US, Body::Heartbeat(ungoverned)),
+    ];
+    world.append(&records).await;
+    world.fold().await;
+    let devices = world.rows(DEVICES_TABLE).await;
+    let of = |at: usize, name| devices[at][DEVICES_TABLE.index(name)].clone();
+    assert_eq!(of(0, "life_cycle").text(), Some("provisioning"));
+    assert_eq!(of(0, "applicable"), Cell::Flag(false));
+    let why = "version 5.4 is no longer supported; update the system";
+    assert_eq!(of(0, "not_applicable_reason").text(), Some(why));
+    for name in [
+        "life_cycle",
+        "life_cycle_since",
+        "removal_at",
+        "applicable",
+        "join_type",
+    ] {
+        assert_eq!(of(1, name), Cell::Null, "{name}");
+    }
+}

@@ -3,8 +3,9 @@
 use epm_proto::v1;
 use epm_proto::v1::record::Body;
 use epm_proto::view::{
-    BodyView, DeviceView, DropCountView, ElevationExitView, ElevationView, FileView, HeartbeatView,
-    LossCountView, LossView, PolicyView, ProcessView, RecordView, SensorHealthView, UserView,
+    ApplicabilityView, BodyView, DeviceView, DropCountView, ElevationExitView, ElevationView,
+    FileView, HeartbeatView, LifeCycleView, LossCountView, LossView, PolicyView, ProcessView,
+    RecordView, SensorHealthView, UserView,
 };
 use proptest::prelude::*;
 use prost::Message as _;
@@ -100,9 +101,19 @@ fn heartbeat(body: &v1::Heartbeat) -> HeartbeatView<'_> {
         |drop: &v1::DropCount| view!(DropCountView of drop; borrowed; copied reason records;);
     view!(HeartbeatView of body; borrowed device_name os_version policy_revision;
         copied spool_records spool_bytes oldest_unsent_us clock_offset_ms effective_scope started_at_us interval_s;
+        life_cycle: body.life_cycle.as_ref().map(life_cycle).unwrap_or_default(),
+        applicability: body.applicability.as_ref().map(applicability).unwrap_or_default(),
         drops: body.drops.iter().map(drop).collect(),
         sensors: body.sensors.iter().map(sensor).collect(),
     )
+}
+
+fn life_cycle(of: &v1::LifeCycle) -> LifeCycleView<'_> {
+    view!(LifeCycleView of of; borrowed; copied state since_us removal_us before;)
+}
+
+fn applicability(of: &v1::Applicability) -> ApplicabilityView<'_> {
+    view!(ApplicabilityView of of; borrowed reason join_type management_authority architecture; copied applicable;)
 }
 
 fn sensor(sensor: &v1::SensorHealth) -> SensorHealthView<'_> {

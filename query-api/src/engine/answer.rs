@@ -6,6 +6,7 @@ use datafusion::common::ScalarValue;
 use super::failure::{arrow_failed, failed};
 use super::plan::Plan;
 use super::query::Sources;
+use crate::catalogue::Source;
 use crate::cursor::{Cursor, Key, fingerprint};
 use crate::{DataStatus, QueryError, ReportRequest};
 
@@ -54,6 +55,9 @@ pub(super) fn empty_reason(
     sources: &Sources,
     status: &DataStatus,
 ) -> String {
+    if plan.report.source == Source::Devices {
+        return no_devices(plan, request, status);
+    }
     if sources.elevations.files() == 0 {
         return match plan.as_of {
             Some(time) => format!("No elevation had arrived by {time}."),
@@ -75,4 +79,20 @@ pub(super) fn empty_reason(
         true => "No elevation happened in this window.".to_owned(),
         false => "No elevation in this window matches the filters.".to_owned(),
     }
+}
+
+/// The same for devices, which are there whether elevations are or not.
+fn no_devices(plan: &Plan, request: &ReportRequest, status: &DataStatus) -> String {
+    if status.completeness.devices == 0 {
+        return match plan.as_of {
+            Some(time) => format!("No device was known by {time}."),
+            None => "No agent has delivered anything to this data folder yet.".to_owned(),
+        };
+    }
+    let sentence = match (plan.cursor.is_some(), request.filters.is_empty()) {
+        (true, _) => "There are no more rows.",
+        (false, true) => "No device was last heard of in this window.",
+        (false, false) => "No device that was last heard of in this window matches the filters.",
+    };
+    sentence.to_owned()
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::completeness;
 use super::query::data_type;
 use crate::ColumnKind;
-use crate::catalogue::{ELEVATION_COLUMNS, USAGE_DIMENSIONS};
+use crate::catalogue::{DEVICE_COLUMNS, ELEVATION_COLUMNS, USAGE_DIMENSIONS};
 
 /// Columns of `elevations`.
 pub(crate) fn elevations() -> SchemaRef {
@@ -34,10 +33,11 @@ pub(crate) fn usage() -> SchemaRef {
 
 /// Columns of `devices`.
 pub(crate) fn devices() -> SchemaRef {
-    let times = completeness::TIMES.map(|name| (name, ColumnKind::Time));
-    let counts = completeness::COUNTS.map(|name| (name, ColumnKind::Count));
-    let agent = [("agent_id", ColumnKind::Id)];
-    schema(agent.into_iter().chain(times).chain(counts))
+    schema(
+        DEVICE_COLUMNS
+            .iter()
+            .map(|column| (column.name, column.kind)),
+    )
 }
 
 fn schema(columns: impl Iterator<Item = (&'static str, ColumnKind)>) -> SchemaRef {
@@ -46,4 +46,17 @@ fn schema(columns: impl Iterator<Item = (&'static str, ColumnKind)>) -> SchemaRe
         Field::new(name, data_type, true)
     };
     Arc::new(Schema::new(columns.map(field).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::completeness::{COUNTS, TIMES};
+    use super::devices;
+
+    #[test]
+    fn completeness_is_counted_from_columns_that_every_version_of_the_table_shows() {
+        for name in TIMES.iter().chain(&COUNTS) {
+            assert!(devices().index_of(name).is_ok(), "{name}");
+        }
+    }
 }

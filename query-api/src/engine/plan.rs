@@ -148,13 +148,13 @@ fn columns(report: &'static Report, wanted: &[String]) -> Result<Vec<ColumnInfo>
 }
 
 fn ties(report: &Report, columns: &[ColumnInfo]) -> Vec<ColumnInfo> {
+    let key = |name: &str| {
+        let mut named = report.columns.iter().filter(|column| column.name == name);
+        named.next().copied().into_iter().collect()
+    };
     match report.source {
-        Source::Elevations => report
-            .columns
-            .iter()
-            .filter(|column| column.name == "event_id")
-            .copied()
-            .collect(),
+        Source::Elevations => key("event_id"),
+        Source::Devices => key("agent_id"),
         Source::Usage => columns
             .iter()
             .filter(|column| !catalogue::is_measure(column.name))
@@ -180,7 +180,7 @@ fn sort(
             remedy: "Sort by another column.".to_owned(),
         });
     }
-    let grouped = report.source == Source::Elevations
+    let grouped = report.source != Source::Usage
         || catalogue::is_measure(name)
         || groups.iter().any(|group| group.name == name);
     if grouped {

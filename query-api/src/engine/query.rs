@@ -39,6 +39,8 @@ pub(crate) fn windowed(
     match plan.report.source {
         Source::Elevations => elevations(plan, plan.window, sources, session),
         Source::Usage => usage(plan, sources, session),
+        Source::Devices => visible(plan, sources.devices.frame(session)?)?
+            .filter(plan.window.on("last_received_at")),
     }
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn rows(plan: &Plan, windowed: DataFrame) -> Result<DataFrame> {
     for filter in &plan.filters {
         rows = rows.filter(filter.condition())?;
     }
-    if plan.report.source == Source::Elevations {
+    if plan.report.source != Source::Usage {
         return Ok(rows);
     }
     let mut rows = grouped(plan, rows)?;
@@ -95,6 +97,7 @@ pub(crate) fn hidden(plan: &Plan, windowed: DataFrame) -> Option<Result<DataFram
     let counted = match plan.report.source {
         Source::Elevations => "repeat_count",
         Source::Usage => "elevations",
+        Source::Devices => return None,
     };
     let mut rows = Ok(windowed);
     for (index, filter) in plan.filters.iter().enumerate() {
@@ -122,6 +125,14 @@ pub(crate) fn data_type(kind: ColumnKind) -> DataType {
     }
 }
 
+/// The rows that the reader may see.
+fn visible(plan: &Plan, rows: DataFrame) -> Result<DataFrame> {
+    match plan.visible() {
+        Some(condition) => rows.filter(condition),
+        None => Ok(rows),
+    }
+}
+
 /// The elevations in the window that the reader may see.
 fn elevations(
     plan: &Plan,
@@ -129,11 +140,7 @@ fn elevations(
     sources: &Sources,
     session: &SessionContext,
 ) -> Result<DataFrame> {
-    let rows = sources.elevations.frame(session)?;
-    let rows = match plan.visible() {
-        Some(condition) => rows.filter(condition)?,
-        None => rows,
-    };
+    let rows = visible(plan, sources.elevations.frame(session)?)?;
     rows.filter(window.on_times())
 }
 

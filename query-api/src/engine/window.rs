@@ -80,14 +80,19 @@ impl Window {
         )
     }
 
+    /// The condition on rows of a table that is not kept apart by day, by a column of times.
+    pub(crate) fn on(self, column: &'static str) -> Expr {
+        let since = self.since.map(|since| ident(column).gt_eq(micros(since)));
+        let until = self.until.map(|until| ident(column).lt(micros(until)));
+        since
+            .into_iter()
+            .chain(until)
+            .reduce(Expr::and)
+            .unwrap_or_else(|| lit(true))
+    }
+
     /// The condition on rows that have a time; prunes partitions by day too.
     pub(crate) fn on_times(self) -> Expr {
-        let micros = |time: Timestamp| {
-            lit(ScalarValue::TimestampMicrosecond(
-                Some(time.as_microsecond()),
-                Some("UTC".into()),
-            ))
-        };
         let since = self.since.map(|since| {
             ident("observed_at")
                 .gt_eq(micros(since))
@@ -119,6 +124,13 @@ impl Window {
             .reduce(Expr::and)
             .unwrap_or_else(|| lit(true))
     }
+}
+
+fn micros(time: Timestamp) -> Expr {
+    lit(ScalarValue::TimestampMicrosecond(
+        Some(time.as_microsecond()),
+        Some("UTC".into()),
+    ))
 }
 
 fn midnight_from(time: Timestamp) -> Timestamp {

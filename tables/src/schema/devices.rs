@@ -1,6 +1,6 @@
 //! Columns of `devices` and `dead_letters`.
 
-use super::Kind::{Binary, Date, Int, Long, Text, Time};
+use super::Kind::{Binary, Date, Flag, Int, Long, Text, Time};
 use super::{Column, column};
 
 /// Columns of `devices`.
@@ -88,6 +88,39 @@ pub const DEVICES: &[Column] = &[
         Text,
         "ranges received and explained in each epoch as JSON: what the fold resumes from",
     ),
+    column(
+        "life_cycle",
+        Text,
+        "where the management of elevations stands: absent, provisioning, active, disabled, removed; null where no policies \
+         govern the device, as in all columns after it",
+    ),
+    column(
+        "life_cycle_since",
+        Time,
+        "device clock when that came about",
+    ),
+    column(
+        "removal_at",
+        Time,
+        "when components are removed; null unless disabled",
+    ),
+    column(
+        "applicable",
+        Flag,
+        "whether elevations can be managed on the device",
+    ),
+    column("not_applicable_reason", Text, "why they cannot, for people"),
+    column(
+        "join_type",
+        Text,
+        "none, active_directory, entra, entra_hybrid, workplace",
+    ),
+    column(
+        "management_authority",
+        Text,
+        "who says what the device does: none, policy_file, intune, co_managed",
+    ),
+    column("architecture", Text, "the device's processor"),
 ];
 
 /// Columns of `dead_letters`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, RecordBatch, RecordBatchOptions, RecordBatchReader as _,
+    new_null_array,
 };
 use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 use bytes::Bytes;
@@ -222,10 +223,11 @@ fn decode(
         if Some(field.name().as_str()) == partition {
             arrays.push(Arc::new(Date32Array::from(vec![day; stored.num_rows()])));
         } else {
-            let held = stored
-                .column_by_name(field.name())
-                .ok_or_else(|| format!("the file has no column {}", field.name()))?;
-            arrays.push(arrow::compute::cast(held, field.data_type())?);
+            arrays.push(match stored.column_by_name(field.name()) {
+                Some(held) => arrow::compute::cast(held, field.data_type())?,
+                // The file is older than the column.
+                None => new_null_array(field.data_type(), stored.num_rows()),
+            });
         }
     }
     let options = RecordBatchOptions::new().with_row_count(Some(stored.num_rows()));

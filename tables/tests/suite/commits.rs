@@ -1,7 +1,10 @@
 //! A commit carries rows and positions, all or nothing.
 
-use epm_tables::schema::DEAD_LETTERS_TABLE;
-use epm_tables::{Change, TableWriter, WriteError};
+use arrow::record_batch::RecordBatch;
+use datafusion::prelude::SessionContext;
+use epm_tables::schema::{DEAD_LETTERS_TABLE, Table};
+use epm_tables::write::{Cell, RowsBuilder, read_cells};
+use epm_tables::{Change, TableReader, TableWriter, WriteError};
 
 use crate::rows::{MONDAY, Tables, pairs, rows, rows_of};
 
@@ -176,6 +179,67 @@ async fn a_file_reads_back_with_the_columns_that_were_asked_for() {
         .expect("the rows");
     assert_eq!(some.num_columns(), 2);
     assert_eq!(pairs(&some), pairs(&written));
+}
+
+#[tokio::test]
+async fn a_table_of_an_earlier_version_gets_the_columns_that_it_lacks_and_keeps_its_rows() {
+    let tables = Tables::new();
+    let mut earlier = DEAD_LETTERS_TABLE;
+    earlier.columns = &DEAD_LETTERS_TABLE.columns[..6];
+    // Partitioned by a column that is there.
+    earlier.partition = None;
+    let mut later = DEAD_LETTERS_TABLE;
+    later.partition = None;
+    let rows = |table: Table, offset: i64| {
+        let mut rows = RowsBuilder::new(table);
+        rows.time("received_at", Some(1));
+        rows.int("partition", Some(0));
+        rows.long("log_offset", Some(offset));
+        rows.text("agent_id", "a");
+        rows.long("epoch", None);
+        rows.long("sequence", None);
+        if table.columns.len() > 6 {
+            rows.text("code", "undecodable");
+            rows.text("detail", "");
+            rows.binary("record", None);
+            rows.long("record_bytes", Some(7));
+            rows.date("received_date", Some(1));
+        }
+        rows.end_row();
+        rows.finish()
+    };
+    let change = |rows, position| Change {
+        add: vec![(None, rows)],
+        positions: vec![("log".to_owned(), position)],
+        ..Change::default()
+    };
+    let mut writer = TableWriter::open(&tables.url, earlier).await.expect("made");
+    let committed = writer.commit(change(rows(earlier, 1), 1)).await;
+    committed.expect("committed");
+    let mut writer = TableWriter::open(&tables.url, later)
+        .await
+        .expect("it opens");
+    assert_eq!(writer.position("log").await.expect("read"), Some(1));
+    let committed = writer.commit(change(rows(later, 2), 2)).await;
+    committed.expect("committed");
+    let mut read = Vec::new();
+    for file in writer.files() {
+        let rows = writer.read_file(file, None).await.expect("the rows");
+        assert_eq!(rows.schema(), later.schema());
+        let cells = read_cells(&rows, 0);
+        let cell = |name| cells[later.index(name)].clone();
+        read.push((cell("log_offset"), cell("record_bytes")));
+    }
+    read.sort_by_key(|(offset, _)| matches!(offset, Cell::Long(2)));
+    let expected = [(Cell::Long(1), Cell::Null), (Cell::Long(2), Cell::Long(7))];
+    assert_eq!(read, expected);
+    let reader = TableReader::open(tables.url.as_str(), "dead_letters", later.schema());
+    let newest = reader.expect("an address").newest().await.expect("read");
+    let session = SessionContext::new();
+    let rows = newest.frame(&session).expect("a frame").collect().await;
+    let counted: usize = rows.expect("rows").iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(counted, 2);
+    drop(TableWriter::open(&tables.url, later).await.expect("again"));
 }
 
 #[tokio::test]

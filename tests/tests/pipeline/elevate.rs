@@ -187,3 +187,89 @@ fn what_a_user_ran_as_root_and_what_was_refused_is_what_the_report_says() {
     assert_eq!(rows, expected);
     must("epm", &["verify", "--data", &data]);
 }
+
+/// Waits until the agent says that its life cycle stands there.
+fn until_life_cycle(state: &str, wanted: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let output = Command::new(program("epm-agent"))
+            .args(["status", "--json", "--state", state])
+            .output()
+            .expect("it runs");
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if said["agent"]["governed"]["life_cycle"] == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not {wanted}: {said:#}");
+    }
+}
+
+#[test]
+fn a_device_whose_policy_disables_management_is_disabled_in_the_report_and_says_until_when() {
+    let root = rustix::process::geteuid().is_root().then_some(());
+    if or_missing(root, "root, whose policies alone count").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let settings = |version: u32, enabled: bool| {
+        let settings = json!({
+            "version": version,
+            "settings": [{
+                "id": "settings", "name": "settings", "assignment": {"include": ["all_devices"]},
+                "enabled": enabled,
+            }],
+        });
+        fs::write(text("next"), settings.to_string()).expect("it can be written");
+        fs::rename(text("next"), text("policies.json")).expect("it can be put in place");
+    };
+    settings(1, true);
+    let (data, port, http) = (text("data"), free_port(), free_port());
+    let [grpc, http] = [port, http].map(|port| format!("127.0.0.1:{port}"));
+    let server = Running::start(
+        "epm",
+        &["serve", "--data", &data, "--grpc", &grpc, "--http", &http],
+    );
+    wait_for_port(port);
+    let (collector, state) = (format!("http://{grpc}"), text("agent"));
+    let (policy, socket) = (text("policies.json"), text("socket"));
+    let options = [
+        "--policy",
+        &policy,
+        "--socket",
+        &socket,
+        "--sudo-log-server",
+        "off",
+    ];
+    let place = ["run", "--collector", &collector, "--state", &state];
+    let agent = Running::start("epm-agent", &[&place[..], &options].concat());
+    until_life_cycle(&state, "active");
+    settings(2, false);
+    until_life_cycle(&state, "disabled");
+    assert_eq!(agent.terminate(), Some(0), "it delivers what it has");
+    assert_eq!(server.terminate(), Some(0), "it folds what it has");
+
+    let columns = "life_cycle,applicable,not_applicable_reason,management_authority,policy_revision,life_cycle_since,removal_at";
+    let report = ["report", "devices", "--data", &data, "--columns", columns];
+    let said = must("epm", &[&report[..], &["--format", "json"]].concat());
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    let rows = said["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 1, "{said:#}");
+    let row = &rows[0];
+    assert_eq!(row["life_cycle"], "disabled", "{row:#}");
+    assert_eq!(row["applicable"], true, "{row:#}");
+    assert_eq!(row["management_authority"], "policy_file");
+    assert_eq!(row["policy_revision"], "2");
+    let time = |name: &str| -> jiff::Timestamp {
+        let text = row[name].as_str().expect("a time");
+        text.parse().expect("a time")
+    };
+    let days = time("removal_at").duration_since(time("life_cycle_since"));
+    assert_eq!(days.as_hours(), 7 * 24, "{row:#}");
+    let filtered = must(
+        "epm",
+        &[&report[..], &["--where", "life_cycle=active"]].concat(),
+    );
+    assert!(filtered.contains("matches the filters"), "{filtered}");
+    must("epm", &["verify", "--data", &data]);
+}
