@@ -47,6 +47,7 @@ impl Open {
         match open.answer().await? {
             Answer::Hello(_) => Ok(open),
             Answer::Ack(_) => bail!("an acknowledgement before the hello"),
+            Answer::PolicyBundle(_) => bail!("policies for nobody"),
         }
     }
 
@@ -65,6 +66,7 @@ impl Open {
                 Ok(ack.durable_before)
             }
             Answer::Hello(_) => bail!("a second hello"),
+            Answer::PolicyBundle(_) => bail!("policies for nobody"),
         }
     }
 

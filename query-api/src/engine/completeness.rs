@@ -12,6 +12,7 @@ use epm_tables::Snapshot;
 use jiff::Timestamp;
 
 use super::plan::Plan;
+use super::query;
 use super::query::data_type;
 use crate::{ColumnKind, Completeness, Freshness, QueryError};
 
@@ -64,10 +65,7 @@ pub(crate) async fn of(
         .collect();
     let frame = devices
         .frame(session)
-        .and_then(|frame| match plan.visible() {
-            Some(condition) => frame.filter(condition),
-            None => Ok(frame),
-        })
+        .and_then(|frame| query::visible(plan, frame))
         .and_then(|frame| frame.select(columns))
         .map_err(super::failed)?;
     let batches = frame.collect().await.map_err(super::failed)?;

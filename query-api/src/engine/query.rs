@@ -126,7 +126,7 @@ pub(crate) fn data_type(kind: ColumnKind) -> DataType {
 }
 
 /// The rows that the reader may see.
-fn visible(plan: &Plan, rows: DataFrame) -> Result<DataFrame> {
+pub(super) fn visible(plan: &Plan, rows: DataFrame) -> Result<DataFrame> {
     match plan.visible() {
         Some(condition) => rows.filter(condition),
         None => Ok(rows),
