@@ -419,6 +419,8 @@ async fn a_scope_hides_every_row_count_and_request_of_other_devices() {
         assert_eq!(files(&nowhere, address).await, set(&[]), "{address}");
     }
     for (token, seen) in [(&whole, 1), (&here, 1), (&elsewhere, 0), (&nowhere, 0)] {
+        let devices = house.get("/api/v1/reports/devices", token).await.body;
+        assert_eq!(devices["rows"].as_array().expect("rows").len(), seen);
         let listed = house.get("/api/v1/requests", token).await.body;
         let requests = listed["requests"].as_array().expect("requests");
         assert_eq!(requests.len(), seen);

@@ -136,7 +136,7 @@ impl Server {
         }
         let now = Timestamp::now().to_string();
         let device = json!({
-            "agent_id": "00000000-0000-4000-8000-000000000001", "device": "PC-1", "records": elevations.len(),
+            "agent_id": agent_of("PC-1").to_string(), "device": "PC-1", "records": elevations.len(),
             "missing": 0, "lost": 0, "spool_records": 0, "heartbeat_interval_s": 300,
             "last_heartbeat_at": now, "last_received_at": now, "last_observed_at": now,
         });
