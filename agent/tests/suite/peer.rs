@@ -51,11 +51,9 @@ pub(crate) struct State {
     pub(crate) echoes: Vec<v1::PolicyEcho>,
     /// Sent after each hello, and by [`Peer::push_policies`].
     pub(crate) policies: Option<Vec<u8>>,
-    /// The stream that was opened last.
-    answers: Option<Answers>,
+    /// The stream that was opened last; it must not be kept open by this.
+    answers: Option<mpsc::WeakSender<Result<v1::CollectorMessage, Status>>>,
 }
-
-type Answers = mpsc::Sender<Result<v1::CollectorMessage, Status>>;
 
 impl State {
     fn durable_before(&self, epoch: u64) -> u64 {
@@ -108,7 +106,7 @@ impl Peer {
             state.policies = Some(envelope.clone());
             state.answers.clone()
         };
-        if let Some(answers) = answers {
+        if let Some(answers) = answers.and_then(|answers| answers.upgrade()) {
             // A stream that has just ended gets them when it is opened again.
             let _ = answers.send(Ok(bundle(envelope))).await;
         }
@@ -201,7 +199,7 @@ impl Delivery for Peer {
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::DeliverStream>, Status> {
         let (answers, waiting) = mpsc::channel(16);
-        self.state().answers = Some(answers.clone());
+        self.state().answers = Some(answers.downgrade());
         let peer = self.clone();
         let mut inbound = request.into_inner();
         tokio::spawn(async move {
