@@ -112,7 +112,10 @@ fn a_program_outlives_its_agent_and_the_next_agent_records_how_it_ended() {
         return;
     };
     let anna = User::new("");
-    let script = world.script("tool", "read line; echo \"heard $line\"; exit 7");
+    let script = world.script(
+        "tool",
+        "echo ready; read line; echo \"heard $line\"; exit 7",
+    );
     world.write_policy(
         super::world::settings(None),
         vec![rule("r1", "automatic", &script)],
@@ -123,6 +126,8 @@ fn a_program_outlives_its_agent_and_the_next_agent_records_how_it_ended() {
         anna.uid,
     );
     world.recorded_until("its start", |all| all.len() == 1);
+    // It is recorded before it is started.
+    person.sees("ready");
     world.kill_agent();
     world.start();
     person.types("you\n");
