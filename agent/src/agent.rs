@@ -156,6 +156,7 @@ impl Agent {
         let uplink = UplinkConfig {
             collector,
             longest_wait: config.longest_wait,
+            takes_policies: config.takes_policies,
         };
         tasks.spawn(uplink::run(Arc::clone(&shared), uplink, stop.clone()));
         let heartbeat = Heartbeat {

@@ -54,7 +54,7 @@ use family::Family;
 use journal::Journal;
 use limits::{
     MAX_ASKING, MAX_ASKING_PER_USER, MAX_HELD_BYTES, MAX_HELD_BYTES_PER_USER, MAX_RUNNING,
-    MAX_RUNNING_PER_USER, POLICY_INTERVAL,
+    MAX_RUNNING_PER_USER, RETRY_INTERVAL,
 };
 use protocol::ToElevate;
 use seats::{Seat, Seats};
@@ -168,7 +168,7 @@ impl Broker {
                     Err(error) => {
                         // No descriptor left: those who hold one give it back sooner than we would help.
                         tracing::warn!(%error, "a connection could not be taken");
-                        tokio::time::sleep(POLICY_INTERVAL).await;
+                        tokio::time::sleep(RETRY_INTERVAL).await;
                     }
                 },
                 () = self.stop.cancelled() => break,
@@ -260,7 +260,7 @@ impl Broker {
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.goes_on_after(POLICY_INTERVAL).await {
+                    if self.goes_on_after(RETRY_INTERVAL).await {
                         continue;
                     }
                     return;
@@ -284,7 +284,7 @@ impl Broker {
                 Err(AgentError::Stopped) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the end of an elevation is not recorded yet");
-                    if !self.goes_on_after(POLICY_INTERVAL).await {
+                    if !self.goes_on_after(RETRY_INTERVAL).await {
                         return;
                     }
                 }
@@ -333,7 +333,7 @@ impl Broker {
 
     /// Tells of its health whenever that may have changed.
     async fn tell_of_itself(self: Arc<Self>) {
-        let mut timer = tokio::time::interval(POLICY_INTERVAL);
+        let mut timer = tokio::time::interval(RETRY_INTERVAL);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.stop.run_until_cancelled(timer.tick()).await.is_some() {
             self.tell_health();

@@ -23,6 +23,8 @@ use session::{End, Session};
 pub(crate) struct UplinkConfig {
     pub(crate) collector: CollectorAddress,
     pub(crate) longest_wait: Duration,
+    /// Bundles of policies are taken.
+    pub(crate) takes_policies: bool,
 }
 
 /// Delivers until `stop`.

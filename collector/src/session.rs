@@ -30,6 +30,8 @@ use crate::tls::Peer;
 
 /// Ranges told at the hello: the newest, where an agent's spool may still hold records that are durable.
 const MAX_HELLO_RANGES: usize = 1024;
+/// Bytes of the id that a boot has: a UUID. It is kept as long as the agent has its seat.
+const MAX_BOOT_ID_BYTES: usize = 16;
 /// A batch that opens to more than this is opened on a thread for blocking work: a millisecond of decompression.
 const MAX_INLINE_BYTES: u32 = 512 << 10;
 
@@ -132,7 +134,7 @@ impl Session {
 
     async fn take_seat(&self, hello: &v1::ClientHello) -> Result<Seated, Refusal> {
         let agent_id = AgentId::from_slice(&hello.agent_id).ok_or(Refusal::Hello)?;
-        if hello.epoch == 0 {
+        if hello.epoch == 0 || hello.boot_id.len() > MAX_BOOT_ID_BYTES {
             return Err(Refusal::Hello);
         }
         if !self.stage.positions.admits(agent_id) {
@@ -198,6 +200,7 @@ impl Session {
             limits: Some(self.stage.config.limits()),
             delay_ms: self.stage.budget.delay_ms(),
             server_time_us: now_us(),
+            takes_policy_echoes: true,
         };
         let message = v1::CollectorMessage {
             message: Some(Answer::Hello(hello)),

@@ -35,6 +35,8 @@ pub struct AgentConfig {
     pub sensors: Vec<v1::SensorHealth>,
     /// Longest wait between two tries to reach the collector.
     pub longest_wait: Duration,
+    /// Bundles of policies are taken from the collector, and what became of them is told. Others are not even kept.
+    pub takes_policies: bool,
 }
 
 impl AgentConfig {
@@ -57,6 +59,7 @@ impl AgentConfig {
             reporting_scope: v1::ReportingScope::All,
             sensors: Vec::new(),
             longest_wait: backoff::LONGEST_WAIT,
+            takes_policies: false,
         }
     }
 }

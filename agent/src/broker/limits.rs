@@ -50,8 +50,8 @@ pub const MAX_KNOWN_CHILDREN: usize = 1024;
 pub const MAX_REFUSED_FILES: usize = 256;
 /// Time for new policies to govern what is recorded, before something is started by them: they are looked at each second.
 pub const GOVERN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a policy file is looked at for a change.
-pub const POLICY_INTERVAL: Duration = Duration::from_secs(1);
+/// Before something that could not be done or known is tried again; as often the broker tells how it is.
+pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Largest file that is copied because its owner could change it while it runs. Installers have some hundred megabytes.
 pub const MAX_COPIED_BYTES: u64 = 512 * 1024 * 1024;
 /// Memory that copies for one user hold at a time: two of the largest.

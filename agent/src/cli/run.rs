@@ -39,6 +39,7 @@ pub(super) async fn run(
         // Until policies say what may leave the device.
         config.reporting_scope = v1::ReportingScope::Diagnostic;
     }
+    config.takes_policies = !args.policy_key.is_empty();
     let agent = Agent::start(config).map_err(|error| Failure::of_agent(&state, &error))?;
     let agent = Arc::new(agent);
     let stop = CancellationToken::new();
@@ -98,11 +99,13 @@ async fn started(
         let policies = &broker.policies;
         let governor = governed(agent, state, policies).await?;
         parts.spawn(Arc::clone(policies).follow(stop.clone()));
-        parts.spawn(policies::deliver(
-            Arc::clone(policies),
-            Arc::clone(agent),
-            stop.clone(),
-        ));
+        if !args.policy_key.is_empty() {
+            parts.spawn(policies::deliver(
+                Arc::clone(policies),
+                Arc::clone(agent),
+                stop.clone(),
+            ));
+        }
         parts.spawn(governor.run(stop.clone()));
     }
     let sees_sudo = sensors.sudo.is_some() || sensors.logs.is_some();

@@ -123,6 +123,8 @@ pub(crate) struct Session<'a> {
     heard: Instant,
     tidy_at: Option<Instant>,
     moved: bool,
+    // What becomes of policies is told.
+    echoes: bool,
 }
 
 impl<'a> Session<'a> {
@@ -138,6 +140,7 @@ impl<'a> Session<'a> {
             heard: Instant::now(),
             tidy_at: None,
             moved: false,
+            echoes: false,
         }
     }
 
@@ -156,8 +159,10 @@ impl<'a> Session<'a> {
                 .connect()
                 .await
                 .map_err(SessionError::Connect)?,
-        )
-        .max_decoding_message_size(MAX_BUNDLE_BYTES + MESSAGE_OVERHEAD_BYTES);
+        );
+        if self.config.takes_policies {
+            client = client.max_decoding_message_size(MAX_BUNDLE_BYTES + MESSAGE_OVERHEAD_BYTES);
+        }
         let mut news = self.shared.news();
         let (messages, outbound) = mpsc::channel(MAX_WAITING_MESSAGES);
         let hello = self.hello().await?;
@@ -206,6 +211,7 @@ impl<'a> Session<'a> {
         asked_at_us: i64,
     ) -> Result<Bounds, SessionError> {
         self.moved = true;
+        self.echoes = self.config.takes_policies && hello.takes_policy_echoes;
         // Half of the round trip lies on either side of the server's reading of its clock.
         let middle_us = asked_at_us + (now_us() - asked_at_us) / 2;
         self.shared
@@ -247,7 +253,7 @@ impl<'a> Session<'a> {
         let mut more = true;
         let mut echo = self.shared.policy_echo();
         // What is in force is told on each stream.
-        let mut echo_due = true;
+        let mut echo_due = self.echoes;
         loop {
             let now = Instant::now();
             let room = self
@@ -286,7 +292,7 @@ impl<'a> Session<'a> {
                         permit.send(message(Sent::PolicyEcho(echo)));
                     }
                 },
-                changed = echo.changed(), if !echo_due => {
+                changed = echo.changed(), if self.echoes && !echo_due => {
                     changed.map_err(|_| SessionError::Stopping)?;
                     echo_due = true;
                 },
@@ -345,7 +351,7 @@ impl<'a> Session<'a> {
     async fn answered(&mut self, answer: v1::CollectorMessage) -> Result<(), SessionError> {
         let ack = match answer.message {
             Some(Answer::Ack(ack)) => ack,
-            Some(Answer::PolicyBundle(bundle)) => {
+            Some(Answer::PolicyBundle(bundle)) if self.config.takes_policies => {
                 self.shared.offer_policies(bundle.envelope);
                 return Ok(());
             }

@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) clock_ahead_us: i64,
     /// Answer with ranges instead of a position.
     pub(crate) ranges_only: bool,
+    /// A collector that knows nothing of policies.
+    pub(crate) is_older: bool,
     /// What the agent said of its policies.
     pub(crate) echoes: Vec<v1::PolicyEcho>,
     /// Sent after each hello, and by [`Peer::push_policies`].
@@ -221,6 +223,7 @@ impl Delivery for Peer {
                             durable_before: before,
                             server_time_us: epm_agent::clock::now_us() + state.clock_ahead_us,
                             limits: Some(LIMITS),
+                            takes_policy_echoes: !state.is_older,
                             ..v1::ServerHello::default()
                         }))
                     }

@@ -13,6 +13,7 @@ use epm_proto::v1::{self, PolicyState};
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::Peer;
+use crate::spool::numbered;
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
@@ -56,6 +57,7 @@ impl Device {
         let config = AgentConfig {
             heartbeat_interval: None,
             longest_wait: Duration::from_millis(20),
+            takes_policies: true,
             ..AgentConfig::new(state, address.to_owned())
         };
         let agent = Arc::new(Agent::start(config).expect("it starts"));
@@ -165,4 +167,46 @@ async fn policies_whose_life_is_over_are_in_force_no_longer() {
     echoed(&peer, PolicyState::InForce, 8).await;
     assert_eq!(device.version(), 8);
     device.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_knows_nothing_of_policies_is_told_nothing_of_them() {
+    let state = tempfile::tempdir().expect("a folder");
+    let peer = Peer::default();
+    peer.state().is_older = true;
+    let (address, _stop) = peer.serve().await;
+    let device = Device::start(state.path(), &format!("http://{address}"));
+    // The stream works, and goes on to work when policies come about otherwise.
+    let observation = numbered(1, v1::RecordClass::Unmanaged);
+    let observed = device.agent.observe(vec![observation]).await;
+    observed.expect("it is durable");
+    device.agent.wait_delivered().await;
+    device.source.offer(&sealed(7)).expect("it is good");
+    let observation = numbered(2, v1::RecordClass::Unmanaged);
+    let observed = device.agent.observe(vec![observation]).await;
+    observed.expect("it is durable");
+    device.agent.wait_delivered().await;
+    device.stop().await;
+    assert!(peer.state().echoes.is_empty());
+    assert_eq!(peer.state().hellos.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_keys_does_not_even_keep_a_bundle() {
+    let state = tempfile::tempdir().expect("a folder");
+    let peer = Peer::default();
+    peer.state().policies = Some(sealed(7));
+    let (address, _stop) = peer.serve().await;
+    let config = AgentConfig {
+        heartbeat_interval: None,
+        ..AgentConfig::new(state.path(), format!("http://{address}"))
+    };
+    let agent = Agent::start(config).expect("it starts");
+    // What is acknowledged now came after the bundle on the same stream.
+    let observed = agent.observe(vec![numbered(1, v1::RecordClass::Unmanaged)]);
+    observed.await.expect("it is durable");
+    agent.wait_delivered().await;
+    assert_eq!(*agent.offered_policies().borrow(), None);
+    agent.stop().await.expect("it stops");
+    assert!(peer.state().echoes.is_empty());
 }

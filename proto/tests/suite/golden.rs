@@ -62,6 +62,23 @@ fn the_stream_keeps_the_bytes_of_the_first_version() {
     is_still("batch-plain", &samples::batch(v1::Compression::None));
 }
 
+#[test]
+fn policies_on_the_stream_keep_their_bytes() {
+    is_still(
+        "server-hello-for-policies",
+        &samples::server_hello_for_policies(),
+    );
+    is_still("policy-bundle", &samples::policy_bundle());
+    is_still("policy-echo", &samples::policy_echo());
+}
+
+#[test]
+fn enrolment_keeps_its_bytes() {
+    is_still("enrol-request", &samples::enrol_request());
+    is_still("renew-request", &samples::renew_request());
+    is_still("credentials", &samples::credentials());
+}
+
 // Another version of zstd may compress to other bytes; what must hold is that the released ones open.
 #[test]
 fn a_compressed_batch_of_the_first_version_still_opens() {

@@ -304,7 +304,66 @@ pub(crate) fn server_hello() -> v1::CollectorMessage {
             }),
             delay_ms: 250,
             server_time_us: OBSERVED_AT_US + 1_500_000,
+            takes_policy_echoes: false,
         })),
+    }
+}
+
+/// Of a collector that takes echoes of policies.
+pub(crate) fn server_hello_for_policies() -> v1::CollectorMessage {
+    v1::CollectorMessage {
+        message: Some(v1::collector_message::Message::Hello(v1::ServerHello {
+            takes_policy_echoes: true,
+            ..v1::ServerHello::default()
+        })),
+    }
+}
+
+pub(crate) fn policy_bundle() -> v1::CollectorMessage {
+    v1::CollectorMessage {
+        message: Some(v1::collector_message::Message::PolicyBundle(
+            v1::PolicyBundle {
+                envelope: br#"{"payload":"e30=","payloadType":"text/plain","signatures":[]}"#
+                    .to_vec(),
+            },
+        )),
+    }
+}
+
+pub(crate) fn policy_echo() -> v1::AgentMessage {
+    v1::AgentMessage {
+        message: Some(v1::agent_message::Message::PolicyEcho(v1::PolicyEcho {
+            state: v1::PolicyState::Refused.into(),
+            version: 12,
+            sha256: vec![0x5a; 32],
+            rules: 240,
+            at_us: OBSERVED_AT_US,
+            detail: "policy version 11 is older than 12".into(),
+        })),
+    }
+}
+
+pub(crate) fn enrol_request() -> v1::EnrolRequest {
+    v1::EnrolRequest {
+        token: "a token".into(),
+        signing_request: vec![0x30; 24],
+        agent_id: AGENT.to_vec(),
+        tags: vec!["finance".into(), "berlin".into()],
+        agent_version: "0.1.0".into(),
+    }
+}
+
+pub(crate) fn renew_request() -> v1::RenewRequest {
+    v1::RenewRequest {
+        signing_request: vec![0x30; 24],
+    }
+}
+
+pub(crate) fn credentials() -> v1::Credentials {
+    v1::Credentials {
+        chain: vec![vec![0x31; 20], vec![0x32; 20]],
+        authorities: vec![vec![0x33; 20]],
+        agent_id: AGENT.to_vec(),
     }
 }
 
