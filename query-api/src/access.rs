@@ -6,7 +6,7 @@ mod guard;
 mod reader;
 
 pub(crate) use guard::{guarded, now};
-pub(crate) use reader::Reports;
+pub(crate) use reader::{Reports, devices_with};
 
 /// Whether reports can be read without signing in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -27,11 +27,14 @@ async fn a_stream_that_does_not_say_hello_is_refused_in_the_same_words() {
     short_id.agent_id.pop();
     let mut no_epoch = hello(AGENT);
     no_epoch.epoch = 0;
+    let mut long_boot = hello(AGENT);
+    long_boot.boot_id = vec![1; 17];
     let first_messages = [
         None,
         Some(Sent::Batch(records([1]))),
         Some(Sent::Hello(short_id)),
         Some(Sent::Hello(no_epoch)),
+        Some(Sent::Hello(long_boot)),
     ];
     for first in first_messages {
         let mut stream = connect(collector.address).await;
@@ -45,7 +48,25 @@ async fn a_stream_that_does_not_say_hello_is_refused_in_the_same_words() {
         );
     }
     let counted = "epm_collector_streams_refused_total{reason=\"hello\"}";
-    assert_eq!(collector.metric(counted), 4.0);
+    assert_eq!(collector.metric(counted), 5.0);
+}
+
+#[tokio::test]
+async fn what_an_agent_echoes_of_its_policies_ends_no_stream() {
+    let directory = tempfile::tempdir().expect("directory");
+    let collector = collector_with(directory.path(), Config::default()).await;
+    let (mut stream, hello) = open(collector.address, AGENT).await;
+    assert!(hello.takes_policy_echoes);
+    for number in 0..3 {
+        stream
+            .send(Sent::PolicyEcho(v1::PolicyEcho::default()))
+            .await;
+        stream.send_batch(records([number + 1])).await;
+        let mut ack = stream.ack().await;
+        while ack.durable_before < number + 2 {
+            ack = stream.ack().await;
+        }
+    }
 }
 
 #[tokio::test]

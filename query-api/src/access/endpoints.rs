@@ -32,6 +32,10 @@ const fn endpoint(method: Method, path: &'static str, need: Need) -> Endpoint {
 
 use Need::{Everywhere, Nothing, Reports, Somewhere, Token};
 
+/// Whoever decides who may do what decides about every device.
+const MANAGE: Need = Everywhere(Right::AccessManage);
+const REQUESTS: Need = Somewhere(Right::RequestsView);
+
 /// Every endpoint.
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/", Reports),
@@ -47,76 +51,20 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/api/v1/status", Reports),
     endpoint(Method::GET, "/api/v1/me", Token),
     endpoint(Method::GET, "/api/v1/audit", Everywhere(Right::AuditView)),
-    endpoint(
-        Method::GET,
-        "/api/v1/roles",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::POST,
-        "/api/v1/roles",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::GET,
-        "/api/v1/roles/{id}",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::PUT,
-        "/api/v1/roles/{id}",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::DELETE,
-        "/api/v1/roles/{id}",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::GET,
-        "/api/v1/principals",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::POST,
-        "/api/v1/principals",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::GET,
-        "/api/v1/principals/{id}",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::PUT,
-        "/api/v1/principals/{id}",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::GET,
-        "/api/v1/tokens",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::POST,
-        "/api/v1/tokens",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::DELETE,
-        "/api/v1/tokens/{id}",
-        Everywhere(Right::AccessManage),
-    ),
-    endpoint(
-        Method::GET,
-        "/api/v1/requests",
-        Somewhere(Right::RequestsView),
-    ),
-    endpoint(
-        Method::GET,
-        "/api/v1/requests/{id}",
-        Somewhere(Right::RequestsView),
-    ),
+    endpoint(Method::GET, "/api/v1/roles", MANAGE),
+    endpoint(Method::POST, "/api/v1/roles", MANAGE),
+    endpoint(Method::GET, "/api/v1/roles/{id}", MANAGE),
+    endpoint(Method::PUT, "/api/v1/roles/{id}", MANAGE),
+    endpoint(Method::DELETE, "/api/v1/roles/{id}", MANAGE),
+    endpoint(Method::GET, "/api/v1/principals", MANAGE),
+    endpoint(Method::POST, "/api/v1/principals", MANAGE),
+    endpoint(Method::GET, "/api/v1/principals/{id}", MANAGE),
+    endpoint(Method::PUT, "/api/v1/principals/{id}", MANAGE),
+    endpoint(Method::GET, "/api/v1/tokens", MANAGE),
+    endpoint(Method::POST, "/api/v1/tokens", MANAGE),
+    endpoint(Method::DELETE, "/api/v1/tokens/{id}", MANAGE),
+    endpoint(Method::GET, "/api/v1/requests", REQUESTS),
+    endpoint(Method::GET, "/api/v1/requests/{id}", REQUESTS),
     endpoint(
         Method::POST,
         "/api/v1/requests/{id}/{decision}",

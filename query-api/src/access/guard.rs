@@ -127,7 +127,7 @@ fn not_let_in(detail: String) -> Problem {
     )
 }
 
-fn forbidden(right: Right, where_: &str) -> Problem {
+pub(super) fn forbidden(right: Right, where_: &str) -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "not-allowed",

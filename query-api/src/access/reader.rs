@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::Extensions;
 use axum::http::request::Parts;
-use axum::http::{Extensions, StatusCode};
-use epm_control::{ActivityEvent, Actor, Caller, ControlStore, PrincipalKind, Right};
+use epm_control::{ActivityEvent, Actor, Caller, ControlStore, PrincipalKind, Right, StoreError};
 use uuid::Uuid;
 
-use super::guard::now;
+use super::guard::{forbidden, now};
 use crate::http::problem::Problem;
 use crate::{AppState, ReportEngine};
 
@@ -86,18 +86,11 @@ impl Reports {
         let Some((caller, store)) = &self.caller else {
             return Ok(self.engine.clone());
         };
-        let mut visible: Option<BTreeSet<Uuid>> = None;
-        for right in rights {
-            let reach = caller.access.reach(*right);
-            if reach.is_nowhere() {
-                return Err(lacking(*right));
-            }
-            visible = match (visible, store.agents_within(&reach).await?) {
-                (Some(one), Some(two)) => Some(one.intersection(&two).copied().collect()),
-                (one, two) => one.or(two),
-            };
+        let is_lacking = |right: &&Right| caller.access.reach(**right).is_nowhere();
+        if let Some(right) = rights.iter().find(is_lacking) {
+            return Err(forbidden(*right, ""));
         }
-        Ok(match visible {
+        Ok(match devices_with(caller, store, rights).await? {
             None => self.engine.clone(),
             Some(agents) => self.engine.within(agents.iter().map(Uuid::to_string)),
         })
@@ -116,21 +109,28 @@ impl Reports {
     }
 }
 
+/// The devices on which a caller has all of these rights; nothing where that is every device.
+pub(crate) async fn devices_with(
+    caller: &Caller,
+    store: &ControlStore,
+    rights: &[Right],
+) -> Result<Option<BTreeSet<Uuid>>, StoreError> {
+    let mut devices: Option<BTreeSet<Uuid>> = None;
+    for right in rights {
+        let reach = caller.access.reach(*right);
+        devices = match (devices, store.agents_within(&reach).await?) {
+            (Some(one), Some(two)) => Some(one.intersection(&two).copied().collect()),
+            (one, two) => one.or(two),
+        };
+    }
+    Ok(devices)
+}
+
 /// Where a request came from, as far as the connection says.
 pub(crate) fn address_of(extensions: &Extensions) -> String {
     let info = extensions.get::<ConnectInfo<SocketAddr>>();
     info.map_or_else(
         || "unknown".to_owned(),
         |ConnectInfo(address)| address.ip().to_string(),
-    )
-}
-
-fn lacking(right: Right) -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "not-allowed",
-        "Not allowed",
-        format!("this needs the right {right}"),
-        "Ask an administrator for a role that has it.",
     )
 }

@@ -16,8 +16,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json};
-use epm_control::{Actor, Caller, CommandError, ControlStore, StoreError, TimeUs, Version};
+use epm_control::{
+    Actor, Aggregate, Caller, CommandError, ControlStore, Entry, Listed, StoreError, TimeUs,
+    Version,
+};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::problem::Problem;
 use crate::AppState;
@@ -59,12 +63,31 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// For the trail.
     fn actor(&self) -> Actor {
         Actor::Principal(self.caller.principal)
     }
 
     fn now() -> TimeUs {
         crate::access::now()
+    }
+
+    /// What a list shows of the thing with this id.
+    async fn entry<A: Listed>(&self, id: Uuid, what: &str) -> Result<Entry<A::Row>, Problem> {
+        let entry = self.store.entry::<A>(id).await?;
+        entry.ok_or_else(|| nothing(what))
+    }
+
+    /// Carries out a command of the caller's.
+    async fn carry_out<A: Aggregate>(
+        &self,
+        id: Uuid,
+        expected: Option<Version>,
+        command: &A::Command,
+    ) -> Result<(), Problem> {
+        let (actor, now) = (self.actor(), Self::now());
+        let outcome = self.store.execute::<A>(id, expected, command, actor, now);
+        outcome.await.map(drop).map_err(failed)
     }
 }
 

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use epm_control::MAX_LISTED;
+use epm_control::{ControlStore, Entry, Listed, MAX_LISTED};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// The page of a list that is wanted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
-    pub(super) limit: u32,
+    limit: u32,
     cursor: Option<String>,
 }
 
@@ -97,8 +97,27 @@ impl Page {
         Ok(page)
     }
 
+    /// Whether it is the one that a list begins with.
+    pub(super) fn is_first(&self) -> bool {
+        self.cursor.is_none()
+    }
+
+    /// The things on it, and the cursor of the page behind it where there may be one.
+    pub(super) async fn read<A: Listed>(
+        &self,
+        store: &ControlStore,
+    ) -> Result<(Vec<Entry<A::Row>>, Option<String>), Problem> {
+        let after = self.after()?;
+        let after = after.as_ref().map(|(label, id)| (label.as_str(), *id));
+        let entries = store.list::<A>(after, self.limit).await?;
+        let is_full = entries.len() as u64 == u64::from(self.limit);
+        let last = entries.last().filter(|_| is_full);
+        let next = last.and_then(|last| cursor(&A::label(&last.row), last.id));
+        Ok((entries, next))
+    }
+
     /// The label and the id after which the page begins.
-    pub(super) fn after(&self) -> Result<Option<(String, Uuid)>, Problem> {
+    fn after(&self) -> Result<Option<(String, Uuid)>, Problem> {
         let Some(text) = &self.cursor else {
             return Ok(None);
         };
@@ -112,7 +131,7 @@ impl Page {
 }
 
 /// The cursor behind a row.
-pub(super) fn cursor(label: &str, id: Uuid) -> Option<String> {
+fn cursor(label: &str, id: Uuid) -> Option<String> {
     let bytes = serde_json::to_vec(&(label, id)).ok()?;
     Some(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::problem::Problem;
-use super::body::{Body, Page, cursor};
+use super::body::{Body, Page};
 use super::scope::ScopeBody;
-use super::{Control, Versioned, failed, field, nothing, version_needed};
+use super::{Control, Versioned, field, nothing, version_needed};
 
 /// A role within a scope.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -134,12 +134,7 @@ pub(crate) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<PrincipalPage>, Problem> {
     let page = Page::of(pairs)?;
-    let after = page.after()?;
-    let after = after.as_ref().map(|(label, id)| (label.as_str(), *id));
-    let entries = control.store.list::<Principal>(after, page.limit).await?;
-    let is_full = entries.len() as u64 == u64::from(page.limit);
-    let last = entries.last().filter(|_| is_full);
-    let next_cursor = last.and_then(|last| cursor(&last.row.settings.name.folded(), last.id));
+    let (entries, next_cursor) = page.read::<Principal>(&control.store).await?;
     let principals = entries.into_iter().map(view).collect();
     Ok(Json(PrincipalPage {
         principals,
@@ -178,11 +173,7 @@ pub(crate) async fn register(
         settings: settings(&control, &new.name, new.users, true, new.grants).await?,
     });
     let id = Uuid::now_v7();
-    control
-        .store
-        .execute::<Principal>(id, None, &register, control.actor(), Control::now())
-        .await
-        .map_err(failed)?;
+    control.carry_out::<Principal>(id, None, &register).await?;
     answer(&control, id, StatusCode::CREATED).await
 }
 
@@ -207,9 +198,7 @@ pub(crate) async fn set(
 ) -> Result<Response, Problem> {
     let id = id_of(&id)?;
     let expected = version_needed(&headers)?;
-    if control.store.entry::<Principal>(id).await?.is_none() {
-        return Err(nothing("principal"));
-    }
+    control.entry::<Principal>(id, "principal").await?;
     let ChangedPrincipal {
         name,
         users,
@@ -218,11 +207,7 @@ pub(crate) async fn set(
     } = wanted;
     let wanted = settings(&control, &name, users, enabled, grants).await?;
     let set = PrincipalCommand::Set(wanted);
-    control
-        .store
-        .execute::<Principal>(id, expected, &set, control.actor(), Control::now())
-        .await
-        .map_err(failed)?;
+    control.carry_out::<Principal>(id, expected, &set).await?;
     answer(&control, id, StatusCode::OK).await
 }
 
@@ -261,8 +246,7 @@ async fn settings(
 }
 
 async fn answer(control: &Control, id: Uuid, status: StatusCode) -> Result<Response, Problem> {
-    let entry = control.store.entry::<Principal>(id).await?;
-    let entry = entry.ok_or_else(|| nothing("principal"))?;
+    let entry = control.entry::<Principal>(id, "principal").await?;
     Ok(Versioned(status, entry.version, view(entry)).into_response())
 }
 

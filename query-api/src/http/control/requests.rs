@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::super::problem::Problem;
 use super::body::Body;
-use super::{Control, Versioned, failed, field, moment, nothing, version_meant};
+use super::{Control, Versioned, field, moment, nothing, version_meant};
+use crate::access::devices_with;
 
 /// A request in the list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -149,10 +150,8 @@ pub(crate) async fn decide(
     let key = Uuid::try_parse(&id).map_err(|_| nothing("request"))?;
     let expected = version_meant(&headers)?;
     control
-        .store
-        .execute::<ElevationRequest>(key, expected, &command, control.actor(), Control::now())
-        .await
-        .map_err(failed)?;
+        .carry_out::<ElevationRequest>(key, expected, &command)
+        .await?;
     answer(&control, &sight, &id).await
 }
 
@@ -198,15 +197,7 @@ struct Sight(Option<BTreeSet<Uuid>>);
 
 impl Sight {
     async fn of(control: &Control, rights: &[Right]) -> Result<Self, Problem> {
-        let mut sight: Option<BTreeSet<Uuid>> = None;
-        for right in rights {
-            let reach = control.caller.access.reach(*right);
-            let agents = control.store.agents_within(&reach).await?;
-            sight = match (sight, agents) {
-                (Some(one), Some(two)) => Some(one.intersection(&two).copied().collect()),
-                (one, two) => one.or(two),
-            };
-        }
+        let sight = devices_with(&control.caller, &control.store, rights).await?;
         Ok(Self(sight))
     }
 

@@ -4,15 +4,13 @@ use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use epm_control::{
-    BuiltInRole, CustomRole, Entry, InvalidRole, Name, Rights, Role, RoleCommand, Version,
-};
+use epm_control::{BuiltInRole, CustomRole, Entry, InvalidRole, Name, Rights, Role, RoleCommand};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::problem::Problem;
-use super::body::{Body, Page, cursor};
-use super::{Control, Versioned, failed, field, nothing, version_needed};
+use super::body::{Body, Page};
+use super::{Control, Versioned, field, nothing, version_needed};
 
 /// A role.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -72,19 +70,11 @@ pub(crate) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<RolePage>, Problem> {
     let page = Page::of(pairs)?;
-    let after = page.after()?;
-    let mut roles: Vec<RoleView> = match after {
-        None => BuiltInRole::ALL
-            .iter()
-            .map(|role| built_in(*role))
-            .collect(),
-        Some(_) => Vec::new(),
-    };
-    let after = after.as_ref().map(|(label, id)| (label.as_str(), *id));
-    let entries = control.store.list::<Role>(after, page.limit).await?;
-    let is_full = entries.len() as u64 == u64::from(page.limit);
-    let last = entries.last().filter(|_| is_full);
-    let next_cursor = last.and_then(|last| cursor(&last.row.name().folded(), last.id));
+    let (entries, next_cursor) = page.read::<Role>(&control.store).await?;
+    let mut roles = Vec::new();
+    if page.is_first() {
+        roles.extend(BuiltInRole::ALL.into_iter().map(built_in));
+    }
     roles.extend(entries.into_iter().map(custom));
     Ok(Json(RolePage { roles, next_cursor }))
 }
@@ -120,11 +110,7 @@ pub(crate) async fn define(
     let role = CustomRole::new(&new.name, new.rights).map_err(|error| invalid(&error))?;
     let id = Role::id_of(role.name());
     let define = RoleCommand::Define(role);
-    control
-        .store
-        .execute::<Role>(id, None, &define, control.actor(), Control::now())
-        .await
-        .map_err(failed)?;
+    control.carry_out::<Role>(id, None, &define).await?;
     answer(&control, id, StatusCode::CREATED).await
 }
 
@@ -180,22 +166,13 @@ async fn carry_out(
 ) -> Result<(), Problem> {
     let id = custom_id(id)?;
     let expected = version_needed(headers)?;
-    if control.store.entry::<Role>(id).await?.is_none() {
-        return Err(nothing("role"));
-    }
-    control
-        .store
-        .execute::<Role>(id, expected, &command, control.actor(), Control::now())
-        .await
-        .map(drop)
-        .map_err(failed)
+    control.entry::<Role>(id, "role").await?;
+    control.carry_out::<Role>(id, expected, &command).await
 }
 
 async fn answer(control: &Control, id: Uuid, status: StatusCode) -> Result<Response, Problem> {
-    let entry = control.store.entry::<Role>(id).await?;
-    let entry = entry.ok_or_else(|| nothing("role"))?;
-    let version: Version = entry.version;
-    Ok(Versioned(status, version, custom(entry)).into_response())
+    let entry = control.entry::<Role>(id, "role").await?;
+    Ok(Versioned(status, entry.version, custom(entry)).into_response())
 }
 
 /// The id of a role that can be changed.

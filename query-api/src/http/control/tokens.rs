@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::problem::Problem;
-use super::body::{Body, Page, cursor};
+use super::body::{Body, Page};
 use super::scope::ScopeBody;
-use super::{Control, failed, field, moment, nothing};
+use super::{Control, field, moment, nothing};
 
 /// Seconds of a day.
 const DAY_S: i64 = 24 * 60 * 60;
@@ -92,12 +92,7 @@ pub(crate) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<TokenPage>, Problem> {
     let page = Page::of(pairs)?;
-    let after = page.after()?;
-    let after = after.as_ref().map(|(label, id)| (label.as_str(), *id));
-    let entries = control.store.list::<ApiToken>(after, page.limit).await?;
-    let is_full = entries.len() as u64 == u64::from(page.limit);
-    let last = entries.last().filter(|_| is_full);
-    let next_cursor = last.and_then(|last| cursor(&last.row.terms.name.folded(), last.id));
+    let (entries, next_cursor) = page.read::<ApiToken>(&control.store).await?;
     let tokens = entries.into_iter().map(view).collect();
     Ok(Json(TokenPage {
         tokens,
@@ -141,10 +136,8 @@ pub(crate) async fn issue(
         },
     };
     control
-        .store
-        .execute::<ApiToken>(token.id(), None, &issue, control.actor(), now)
-        .await
-        .map_err(failed)?;
+        .carry_out::<ApiToken>(token.id(), None, &issue)
+        .await?;
     let shown = ShownToken {
         id: token.id(),
         token: token.text(),
@@ -165,15 +158,9 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let id = Uuid::try_parse(&id).map_err(|_| nothing("token"))?;
-    if control.store.entry::<ApiToken>(id).await?.is_none() {
-        return Err(nothing("token"));
-    }
+    control.entry::<ApiToken>(id, "token").await?;
     let revoke = ApiTokenCommand::Revoke;
-    control
-        .store
-        .execute::<ApiToken>(id, None, &revoke, control.actor(), Control::now())
-        .await
-        .map_err(failed)?;
+    control.carry_out::<ApiToken>(id, None, &revoke).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
