@@ -69,6 +69,8 @@ impl FleetRun {
         let silent = fleet.devices().iter().filter(is_silent).count() as u64;
         for device in fleet.devices() {
             let agent = start_agent(device, collector, folder)?;
+            let now_us = Timestamp::now().as_microsecond();
+            agent.set_governed(fleet.governed(device.index, now_us));
             shared.busy.fetch_add(1, Ordering::Relaxed);
             let life = Life {
                 fleet: fleet.clone(),
@@ -195,7 +197,7 @@ impl Life {
             effective_scope: v1::ReportingScope::All.into(),
             // So short that it counts as silent at once.
             interval_s: 1,
-            ..Default::default()
+            ..self.fleet.governed(self.device.index, at_us)
         };
         Observation {
             observed_at_us: at_us,

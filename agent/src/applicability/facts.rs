@@ -13,7 +13,7 @@ pub struct Facts {
     pub architecture: String,
     /// none, active_directory, entra, entra_hybrid, workplace.
     pub join_type: String,
-    /// none, policy_file, intune, co_managed.
+    /// none, policy_file, control_plane, intune, co_managed.
     pub management_authority: String,
     /// single, multi_session.
     pub session_kind: String,

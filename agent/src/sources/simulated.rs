@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use epm_proto::v1;
+
 use crate::source::Observation;
 use catalogue::Program;
 use draw::Draw;
@@ -148,6 +150,36 @@ impl Fleet {
                 self.0.start_us + (i64::from(self.0.days) - i64::from(days)).max(0) * DAY_US
             }
             _ => i64::MAX,
+        }
+    }
+
+    /// What policies say of a device at `at_us`, as the fields of a heartbeat: it has been managed since the fleet began, and
+    /// its policies are named by how many rules they have, as its elevations name them.
+    pub fn governed(&self, device: usize, at_us: i64) -> v1::Heartbeat {
+        let Some(machine) = self.0.devices.get(device) else {
+            return v1::Heartbeat::default();
+        };
+        let persona = self.owner(machine).persona;
+        let rules = self.rules_in_force(persona, self.programme_day(machine, at_us));
+        let authority = match machine.platform {
+            Platform::Windows => "intune",
+            Platform::Linux => "policy_file",
+        };
+        v1::Heartbeat {
+            policy_revision: rules.to_string(),
+            life_cycle: Some(v1::LifeCycle {
+                state: v1::LifeCycleState::Active.into(),
+                since_us: self.0.start_us,
+                ..v1::LifeCycle::default()
+            }),
+            applicability: Some(v1::Applicability {
+                applicable: true,
+                join_type: machine.join_type.trim_end_matches("_joined").to_owned(),
+                management_authority: authority.to_owned(),
+                architecture: "x86_64".to_owned(),
+                ..v1::Applicability::default()
+            }),
+            ..v1::Heartbeat::default()
         }
     }
 
