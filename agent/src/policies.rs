@@ -28,6 +28,9 @@ pub use file::FileSourceError;
 /// How often a file, or the life of a bundle, is looked at: an administrator who switches something off waits no longer.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Who manages a device whose policies come in bundles.
+pub const CONTROL_PLANE: &str = "control_plane";
+
 /// Why newer policies are not in force, or none are.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -130,7 +133,7 @@ impl PolicySource {
     pub fn authority(&self) -> &'static str {
         match &*self.origin() {
             Origin::File(_) => "policy_file",
-            Origin::Bundles(_) => "control_plane",
+            Origin::Bundles(_) => CONTROL_PLANE,
         }
     }
 

@@ -249,7 +249,7 @@ pub(super) fn policy_file(place: &Place, named: Option<&PathBuf>) -> Result<Path
     running.and_then(|live| live.setup.policy).ok_or_else(|| {
         Failure::new(
             ExitCode::Usage,
-            "no agent runs here that has policies",
+            "no agent runs here that has its policies from a file",
             "Name a policy file with --policy FILE, or start the agent with one.",
         )
     })

@@ -15,6 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::peer::Peer;
 use crate::spool::numbered;
 
+/// The public half of the key by which [`sealed`] signs.
+pub(crate) const KEY_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+MCowBQYDK2VwAyEAiojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=\n\
+-----END PUBLIC KEY-----\n";
+
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
@@ -40,7 +45,7 @@ fn sealed_by(seed: u8, version: u64, audience: Audience, life_s: i64) -> Vec<u8>
     sealed.expect("it can be sealed").into_bytes()
 }
 
-fn sealed(version: u64) -> Vec<u8> {
+pub(crate) fn sealed(version: u64) -> Vec<u8> {
     sealed_by(1, version, Audience::AllDevices, 3600)
 }
 

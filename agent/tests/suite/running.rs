@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::{Peer, State};
+use crate::policy_delivery::{KEY_PEM, sealed};
 
 /// Far more than anything takes that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -596,4 +597,40 @@ async fn a_log_server_that_sudo_does_not_tell_is_a_failing_self_test_with_its_re
     let (code, said) = service.ask(&["doctor", "--json"]);
     assert_eq!(code, Some(8), "{said}");
     assert!(service.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_the_control_plane_govern_a_running_agent_from_the_moment_they_arrive() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("key.pem"), KEY_PEM).expect("written");
+    let arguments = ["--policy-key", "{}/key.pem", "--socket", "{}/elevate.sock"];
+    let service = Service::start_in(folder, &arguments).await;
+    let check_of_policy = || {
+        let (_, said) = service.ask(&["doctor", "--json"]);
+        let report: Value = serde_json::from_str(&said).expect("JSON");
+        let (word, reason) = verdict(&report, "policy");
+        (word.to_owned(), reason)
+    };
+    service.until(&["status", "--json"], |status| {
+        status["agent"]["policy_revision"] == "0"
+    });
+    let (word, reason) = check_of_policy();
+    assert_eq!(word, "warning", "{reason}");
+    service.peer.push_policies(sealed(7)).await;
+    service.until(&["status", "--json"], |status| {
+        status["agent"]["policy_revision"] == "7"
+            && status["agent"]["life_cycle"]["state"] == "active"
+            && status["agent"]["life_cycle"]["management_authority"] == "control_plane"
+    });
+    let (word, reason) = check_of_policy();
+    assert_eq!(word, "ok", "{reason}");
+    assert!(
+        reason.contains("of the control plane: version 7"),
+        "{reason}"
+    );
+    let (ended, ..) = service.stop();
+    assert!(ended.success());
 }

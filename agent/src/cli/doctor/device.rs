@@ -9,7 +9,7 @@ use super::Check;
 use crate::cli::failure::with_causes;
 use crate::cli::queue::{look, stamp};
 use crate::live::Live;
-use crate::policies::PolicySource;
+use crate::policies::{CONTROL_PLANE, PolicySource};
 use crate::spool::{DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES};
 
 /// Less room than this is filled by one segment and its rewriting.
@@ -209,6 +209,17 @@ pub(super) fn sensors(live: Option<&Live>) -> Vec<Check> {
 /// Whether the policies can be used, and how old they are.
 pub(super) fn policy(live: Option<&Live>, now_us: i64) -> Check {
     const CHECK: &str = "policy";
+    let governed = live.and_then(|live| live.governed.as_ref());
+    if let Some(governed) = governed.filter(|of| of.management_authority == CONTROL_PLANE) {
+        return match governed.policy_revision.as_str() {
+            "0" => Check::warning(
+                CHECK,
+                "none of the control plane is in force: nothing is elevated",
+                "Assign policies to this device, and make the collector reachable.",
+            ),
+            version => Check::ok(CHECK, format!("of the control plane: version {version}")),
+        };
+    }
     let Some(path) = live.and_then(|live| live.setup.policy.as_ref()) else {
         return Check::ok(
             CHECK,
